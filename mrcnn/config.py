@@ -1,0 +1,261 @@
+"""Every parameter of the library, with its reason. Subclass `Config`, set NAME and NUM_CLASSES, and override what differs.
+
+The attributes and defaults up to GRADIENT_CLIP_NORM are those of the original library, so that subclasses written for it mean the same here.
+The attributes after it each switch one defect of the original: the default is the corrected behaviour, `original_behaviour()` sets them all back.
+
+Loads NumPy only: a data worker or a script that looks at a configuration pays nothing for TensorFlow.
+"""
+
+import copy
+import difflib
+import math
+import warnings
+from typing import Any
+
+import numpy as np
+
+from mrcnn import config_checks
+from mrcnn.config_checks import LOSS_NAMES
+
+#: Value of each defect switch that reproduces the numbers of the original library.
+ORIGINAL_BEHAVIOUR = {
+    "ROI_ALIGN": "crop_and_resize",
+    "TRAIN_EMPTY_IMAGES": False,
+    "RPN_FORCED_MATCH_OWN_BOX": False,
+    "RPN_IGNORE_ZERO_OVERLAP": False,
+    "ROI_NEGATIVES_FILL": False,
+    "STOP_TARGET_GRADIENT": False,
+    "CLASS_LOSS_IGNORES_PADDING": False,
+    "ACTIVE_CLASSES_PER_IMAGE": False,
+    "BOX_DELTA_MAX_LOG": None,
+    "WEIGHT_DECAY_DIVIDED_BY_SIZE": True,
+}
+
+# Attributes of older versions of the original that scripts still carry; known, unused, not worth a warning.
+_HISTORIC = {"IMAGE_PADDING", "BACKBONE_SHAPES", "RPN_TRAIN_ANCHORS", "MAX_INSTANCES"}
+
+
+class Config:
+    """Parameters of the network, its training and its data.
+
+    Override attributes in a subclass, or set them on an instance. Unknown attributes are allowed (scripts carry their own); one that nearly
+    equals a known name earns a warning with the right name. `validate` is called where a network is built.
+
+    Example:
+        >>> class ShapesConfig(Config):
+        ...     NAME = "shapes"
+        ...     NUM_CLASSES = 1 + 3
+        >>> config = ShapesConfig()
+        >>> config.IMAGES_PER_GPU = 4
+        >>> config.BATCH_SIZE
+        4
+    """
+
+    # --- Run -----------------------------------------------------------------------------------------------------------
+    # Name of the experiment: part of the run folder's and the checkpoints' names (in lower case there).
+    NAME = None
+    # Devices that share a batch. Only 1 works today; anything else is refused when the network is built.
+    GPU_COUNT = 1
+    # Images a device takes at once. About 2 fit on 12 GB at 1024 px.
+    IMAGES_PER_GPU = 2
+    # Training batches an epoch. An epoch ends with a checkpoint and a validation pass, so small values cost time.
+    STEPS_PER_EPOCH = 1000
+    # Validation batches at the end of every epoch.
+    VALIDATION_STEPS = 50
+    # Seed of everything drawn at random: order of the images, sampling of anchors and rois, initial weights.
+    SEED = 0
+
+    # --- Network -------------------------------------------------------------------------------------------------------
+    # "resnet50", "resnet101", or a callable (input_image, stage5=True, train_bn=None) -> [C1, C2, C3, C4, C5].
+    BACKBONE = "resnet101"
+    # With a callable BACKBONE: image_shape -> [5, (height, width)] of P2…P6. None: ceil(size / stride) for BACKBONE_STRIDES.
+    COMPUTE_BACKBONE_SHAPE = None
+    # Strides of P2…P6 in pixels.
+    BACKBONE_STRIDES = [4, 8, 16, 32, 64]
+    # Width of the two fully connected layers of the class and box head.
+    FPN_CLASSIF_FC_LAYERS_SIZE = 1024
+    # Channels of the feature pyramid.
+    TOP_DOWN_PYRAMID_SIZE = 256
+    # Classes, background (0) included.
+    NUM_CLASSES = 1
+    # BatchNorm: False keeps the stored statistics (right for small batches and pretrained weights); True or None uses each batch's while
+    # training (needed from scratch) and the stored ones in validation and detection.
+    TRAIN_BN = False
+
+    # --- Region proposals ----------------------------------------------------------------------------------------------
+    # Side of a square anchor in pixels, one for each of P2…P6.
+    RPN_ANCHOR_SCALES = (32, 64, 128, 256, 512)
+    # Width / height of the anchors at each cell.
+    RPN_ANCHOR_RATIOS = [0.5, 1, 2]
+    # 1: anchors at each cell of the feature map; 2: at every second one.
+    RPN_ANCHOR_STRIDE = 1
+    # Proposals that overlap a better one by more than this are dropped. Higher: more proposals.
+    RPN_NMS_THRESHOLD = 0.7
+    # Anchors an image that train the RPN, at most half of them positive.
+    RPN_TRAIN_ANCHORS_PER_IMAGE = 256
+    # Best anchors by score that enter non-maximum suppression.
+    PRE_NMS_LIMIT = 6000
+    # Proposals kept after it, in training and in detection.
+    POST_NMS_ROIS_TRAINING = 2000
+    POST_NMS_ROIS_INFERENCE = 1000
+    # Divisors of the box deltas (dy, dx, log dh, log dw) of the RPN and of the box head.
+    RPN_BBOX_STD_DEV = np.array([0.1, 0.1, 0.2, 0.2])
+    BBOX_STD_DEV = np.array([0.1, 0.1, 0.2, 0.2])
+    # False: the heads train on the rois fed by the generator in place of the RPN's.
+    USE_RPN_ROIS = True
+
+    # --- Images and masks ----------------------------------------------------------------------------------------------
+    # square: scale to IMAGE_MIN_DIM…IMAGE_MAX_DIM, pad to a square. pad64: scale by IMAGE_MIN_DIM, pad to multiples of 64. none: as it is
+    # (sides must be multiples of 64). crop: scale by IMAGE_MIN_DIM, then a random square of that side (training only).
+    IMAGE_RESIZE_MODE = "square"
+    IMAGE_MIN_DIM = 800
+    IMAGE_MAX_DIM = 1024
+    # Least factor of scaling, applied before the limits above. 0: none.
+    IMAGE_MIN_SCALE = 0
+    # Channels of the input. MEAN_PIXEL must have as many entries.
+    IMAGE_CHANNEL_COUNT = 3
+    # Subtracted from each pixel, RGB.
+    MEAN_PIXEL = np.array([123.7, 116.8, 103.9])
+    # Store training masks as MINI_MASK_SHAPE (height, width) crops of their boxes: little memory, slightly coarser edges.
+    USE_MINI_MASK = True
+    MINI_MASK_SHAPE = (56, 56)
+    # Instances of an image that training uses; of more, a random subset.
+    MAX_GT_INSTANCES = 100
+
+    # --- Heads ---------------------------------------------------------------------------------------------------------
+    # Rois an image that train the heads, at most ROI_POSITIVE_RATIO of them positive.
+    TRAIN_ROIS_PER_IMAGE = 200
+    ROI_POSITIVE_RATIO = 0.33
+    # Side of the features cut out for the class and box head, and for the mask head.
+    POOL_SIZE = 7
+    MASK_POOL_SIZE = 14
+    # Output of the mask head, height and width: twice MASK_POOL_SIZE.
+    MASK_SHAPE = [28, 28]
+
+    # --- Detection -----------------------------------------------------------------------------------------------------
+    DETECTION_MAX_INSTANCES = 100
+    # Detections below this score are dropped. 0 keeps all.
+    DETECTION_MIN_CONFIDENCE = 0.7
+    # Detections of one class that overlap a better one by more than this are dropped.
+    DETECTION_NMS_THRESHOLD = 0.3
+
+    # --- Optimisation --------------------------------------------------------------------------------------------------
+    LEARNING_RATE = 0.001
+    LEARNING_MOMENTUM = 0.9
+    # Weight decay: the loss gains half this times the sum of the squared weights (BatchNorm's excluded).
+    WEIGHT_DECAY = 0.0001
+    # Factors of the five losses.
+    LOSS_WEIGHTS = {name: 1.0 for name in LOSS_NAMES}
+    # The gradient of all weights together is scaled down to this norm.
+    GRADIENT_CLIP_NORM = 5.0
+
+    # --- Defects of the original, corrected by default (docs/compatibility.md; the comment ends with the original's value) -----------
+    # RoIAlign samples: "crop_and_resize" one corner-aligned sample a bin, what published weights were trained with ("crop_and_resize").
+    ROI_ALIGN = "crop_and_resize"
+    # Images without instances train the RPN and the class head as negatives, instead of being skipped (False).
+    TRAIN_EMPTY_IMAGES = True
+    # An anchor made positive for a box that no other anchor fits regresses to that box, not to the one it overlaps most (False).
+    RPN_FORCED_MATCH_OWN_BOX = True
+    # A box that overlaps no anchor makes no anchor positive, instead of all that overlap nothing (False).
+    RPN_IGNORE_ZERO_OVERLAP = True
+    # Negative rois fill what positives leave of TRAIN_ROIS_PER_IMAGE, instead of being limited to (1 / ratio - 1) per positive, which
+    # leaves none where there is no positive (False).
+    ROI_NEGATIVES_FILL = True
+    # No gradient flows from the heads' box targets back into the proposals (False).
+    STOP_TARGET_GRADIENT = True
+    # Padding rows of the rois don't count as background in the class loss (False).
+    CLASS_LOSS_IGNORES_PADDING = True
+    # Each image's own active classes limit its class loss, instead of those of the first image of the batch (False).
+    ACTIVE_CLASSES_PER_IMAGE = True
+    # Largest log(height ratio) and log(width ratio) a box delta may ask for, so that exp stays finite (None).
+    BOX_DELTA_MAX_LOG = math.log(1000.0 / 16.0)
+    # The original's L2 term: WEIGHT_DECAY * mean of the squares of each weight, which hardly decays anything (True).
+    WEIGHT_DECAY_DIVIDED_BY_SIZE = False
+
+    def __init__(self):
+        for name in self._names():
+            value = getattr(type(self), name, None)
+            if isinstance(value, (dict, list, np.ndarray)):
+                self.__dict__[name] = copy.deepcopy(value)  # a change on this instance stays on this instance
+        for name in dir(type(self)):
+            self._warn_of_near_miss(name)
+
+    # --- Derived: computed when read, settable ---------------------------------------------------------------------------
+
+    @property
+    def BATCH_SIZE(self) -> int:  # noqa: N802 (historic name)
+        """Images of one step: IMAGES_PER_GPU * GPU_COUNT."""
+        return self.__dict__.get("BATCH_SIZE", self.IMAGES_PER_GPU * self.GPU_COUNT)
+
+    @BATCH_SIZE.setter
+    def BATCH_SIZE(self, value: int) -> None:  # noqa: N802
+        self.__dict__["BATCH_SIZE"] = value
+
+    @property
+    def IMAGE_SHAPE(self) -> np.ndarray:  # noqa: N802
+        """[height, width, channels] of the molded image in modes square, crop and (by convention) none: [3] int."""
+        side = self.IMAGE_MIN_DIM if self.IMAGE_RESIZE_MODE == "crop" else self.IMAGE_MAX_DIM
+        return self.__dict__.get("IMAGE_SHAPE", np.array([side, side, self.IMAGE_CHANNEL_COUNT]))
+
+    @IMAGE_SHAPE.setter
+    def IMAGE_SHAPE(self, value: Any) -> None:  # noqa: N802
+        self.__dict__["IMAGE_SHAPE"] = np.asarray(value)
+
+    @property
+    def IMAGE_META_SIZE(self) -> int:  # noqa: N802
+        """Length of the image_meta vector: 12 + NUM_CLASSES."""
+        return self.__dict__.get("IMAGE_META_SIZE", 1 + 3 + 3 + 4 + 1 + self.NUM_CLASSES)
+
+    @IMAGE_META_SIZE.setter
+    def IMAGE_META_SIZE(self, value: int) -> None:  # noqa: N802
+        self.__dict__["IMAGE_META_SIZE"] = value
+
+    # --- Use -------------------------------------------------------------------------------------------------------------
+
+    def original_behaviour(self) -> "Config":
+        """Set every defect switch to the original library's behaviour, for comparing numbers with it. Returns self."""
+        for name, value in ORIGINAL_BEHAVIOUR.items():
+            setattr(self, name, value)
+        return self
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return all attributes, own and inherited, known and unknown, in alphabetical order."""
+        return {name: getattr(self, name) for name in sorted(self._names())}
+
+    def display(self) -> None:
+        """Print all attributes, one a line."""
+        print("\nConfigurations:")
+        for name, value in self.to_dict().items():
+            print(f"{name:30} {value}")
+        print("\n")
+
+    def validate(self) -> None:
+        """Refuse values with which no network can be built or trained.
+
+        Raises:
+            ValueError: names the attribute, its value, what is expected and what to set.
+        """
+        config_checks.check(self)
+
+    def _names(self) -> set[str]:
+        names = {name for name in dir(type(self)) if not name.startswith("_") and not callable(getattr(Config, name, None))}
+        return {n for n in names | set(self.__dict__) if not n.startswith("_") and n not in _METHODS}
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        self._warn_of_near_miss(name)
+        super().__setattr__(name, value)
+
+    def _warn_of_near_miss(self, name: str) -> None:
+        if not name.isupper() or name in _KNOWN or name in _HISTORIC:
+            return
+        close = difflib.get_close_matches(name, _KNOWN, n=1, cutoff=0.88)
+        if close:
+            warnings.warn(
+                f"{type(self).__name__}.{name} is not a parameter of mrcnn; did you mean {close[0]}? It is kept, but nothing reads it.",
+                UserWarning,
+                stacklevel=3,
+            )
+
+
+_METHODS = {"original_behaviour", "to_dict", "display", "validate"}
+_KNOWN = sorted(name for name in vars(Config) if name.isupper())

@@ -1,0 +1,167 @@
+"""What a Config must satisfy before a network is built from it."""
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from mrcnn.config import Config
+
+LOSS_NAMES = ("rpn_class_loss", "rpn_bbox_loss", "mrcnn_class_loss", "mrcnn_bbox_loss", "mrcnn_mask_loss")
+RESIZE_MODES = ("square", "pad64", "none", "crop")
+BACKBONES = ("resnet50", "resnet101")
+
+
+def check(config: "Config") -> None:
+    """Raise ValueError for the first impossible value, naming it, what is expected and what to set."""
+    _check_identity(config)
+    _check_image_size(config)
+    _check_anchors(config)
+    _check_counts(config)
+    _check_fractions(config)
+    _check_masks(config)
+    _check_losses(config)
+
+
+def _refuse(config: "Config", name: str, expected: str, remedy: str = "") -> None:
+    message = f"{type(config).__name__}.{name} = {getattr(config, name)!r}: {expected}."
+    raise ValueError(f"{message} {remedy}".rstrip())
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float, np.number)) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _check_identity(config: "Config") -> None:
+    if not isinstance(config.NAME, str) or not config.NAME.strip():
+        _refuse(config, "NAME", "a name for the experiment is expected", 'Set NAME = "fashion", say: run folders and checkpoints carry it.')
+    if any(c in config.NAME for c in '/\\:*?"<>|'):
+        _refuse(config, "NAME", "it becomes part of file names and must not contain / \\ : * ? \" < > |")
+    if not _is_whole(config.NUM_CLASSES) or config.NUM_CLASSES < 2:
+        _refuse(config, "NUM_CLASSES", "at least 2 are expected, background included", "Set NUM_CLASSES = 1 + the number of your classes.")
+    if config.GPU_COUNT != 1:
+        _refuse(config, "GPU_COUNT", "training on several devices is not supported yet", "Set GPU_COUNT = 1 and IMAGES_PER_GPU to the batch size.")
+    if not callable(config.BACKBONE):
+        if config.BACKBONE not in BACKBONES:
+            _refuse(config, "BACKBONE", f"one of {', '.join(BACKBONES)} or a callable (input_image, stage5, train_bn) -> [C1…C5] is expected")
+    if config.COMPUTE_BACKBONE_SHAPE is not None and not callable(config.COMPUTE_BACKBONE_SHAPE):
+        _refuse(config, "COMPUTE_BACKBONE_SHAPE", "None or a callable image_shape -> [5, 2] is expected")
+    if config.TRAIN_BN not in (None, False, True):
+        _refuse(config, "TRAIN_BN", "None, False or True is expected")
+
+
+def _check_image_size(config: "Config") -> None:
+    mode = config.IMAGE_RESIZE_MODE
+    if mode not in RESIZE_MODES:
+        _refuse(config, "IMAGE_RESIZE_MODE", f"one of {', '.join(RESIZE_MODES)} is expected")
+    names = {"square": ("IMAGE_MAX_DIM",), "crop": ("IMAGE_MIN_DIM",), "pad64": ("IMAGE_MIN_DIM",), "none": ("IMAGE_MAX_DIM",)}[mode]
+    for name in names:
+        value = getattr(config, name)
+        if not _is_whole(value) or value < 64 or value % 64:
+            below = max(64, int(value) // 64 * 64) if _is_number(value) else 512
+            _refuse(
+                config, name, f"a multiple of 64 is expected in resize mode {mode!r}, since the pyramid halves the image six times",
+                f"Set {below} or {below + 64}.",
+            )  # fmt: skip
+    if mode == "square" and config.IMAGE_MIN_DIM and config.IMAGE_MIN_DIM > config.IMAGE_MAX_DIM:
+        _refuse(config, "IMAGE_MIN_DIM", f"at most IMAGE_MAX_DIM = {config.IMAGE_MAX_DIM} is expected", "Set both to the same value, say.")
+    shape = np.asarray(config.IMAGE_SHAPE)
+    if shape.shape != (3,) or shape[2] != config.IMAGE_CHANNEL_COUNT or (mode != "pad64" and (shape[:2] % 64).any()):
+        _refuse(config, "IMAGE_SHAPE", "[height, width, IMAGE_CHANNEL_COUNT] with height and width multiples of 64 is expected")
+    if not _is_whole(config.IMAGE_CHANNEL_COUNT) or config.IMAGE_CHANNEL_COUNT < 1:
+        _refuse(config, "IMAGE_CHANNEL_COUNT", "a whole number of at least 1 is expected")
+    if np.asarray(config.MEAN_PIXEL).shape not in ((config.IMAGE_CHANNEL_COUNT,), ()):
+        _refuse(
+            config, "MEAN_PIXEL", f"{config.IMAGE_CHANNEL_COUNT} values are expected, one a channel (IMAGE_CHANNEL_COUNT)",
+            "Set as many values as the images have channels.",
+        )  # fmt: skip
+
+
+def _check_anchors(config: "Config") -> None:
+    strides, scales = list(config.BACKBONE_STRIDES), np.asarray(config.RPN_ANCHOR_SCALES)
+    if len(strides) != 5 or any(not _is_whole(s) or s < 1 for s in strides) or sorted(set(strides)) != strides:
+        _refuse(config, "BACKBONE_STRIDES", "five rising whole numbers are expected, the strides of P2…P6", "Set [4, 8, 16, 32, 64].")
+    if scales.ndim != 1 or len(scales) != len(strides) or not (scales.astype(float) > 0).all():
+        _refuse(
+            config, "RPN_ANCHOR_SCALES", f"one positive scale for each of the {len(strides)} strides {strides} (P2…P6) is expected",
+            "Set RPN_ANCHOR_SCALES = (32, 64, 128, 256, 512), say.",
+        )  # fmt: skip
+    ratios = np.asarray(config.RPN_ANCHOR_RATIOS, dtype=float)
+    if ratios.ndim != 1 or not len(ratios) or not (ratios > 0).all():
+        _refuse(config, "RPN_ANCHOR_RATIOS", "a list of positive width / height ratios is expected", "Set [0.5, 1, 2], say.")
+    if config.RPN_ANCHOR_STRIDE not in (1, 2, 4):
+        _refuse(config, "RPN_ANCHOR_STRIDE", "1, 2 or 4 is expected (2: anchors at every second cell)", "Set 1.")
+    for name in ("RPN_BBOX_STD_DEV", "BBOX_STD_DEV"):
+        std_dev = np.asarray(getattr(config, name), dtype=float)
+        if std_dev.shape != (4,) or not (std_dev > 0).all():
+            _refuse(config, name, "four positive numbers (dy, dx, log dh, log dw) are expected", "Set np.array([0.1, 0.1, 0.2, 0.2]).")
+
+
+def _check_counts(config: "Config") -> None:
+    counts = (
+        "IMAGES_PER_GPU", "STEPS_PER_EPOCH", "FPN_CLASSIF_FC_LAYERS_SIZE", "TOP_DOWN_PYRAMID_SIZE", "RPN_TRAIN_ANCHORS_PER_IMAGE",
+        "PRE_NMS_LIMIT", "POST_NMS_ROIS_TRAINING", "POST_NMS_ROIS_INFERENCE", "MAX_GT_INSTANCES", "TRAIN_ROIS_PER_IMAGE", "POOL_SIZE",
+        "MASK_POOL_SIZE", "DETECTION_MAX_INSTANCES",
+    )  # fmt: skip
+    for name in counts:
+        value = getattr(config, name)
+        if not _is_whole(value) or value < 1:
+            _refuse(config, name, "a whole number of at least 1 is expected")
+    if not _is_whole(config.VALIDATION_STEPS) or config.VALIDATION_STEPS < 0:
+        _refuse(config, "VALIDATION_STEPS", "a whole number of at least 0 is expected (0: no validation)")
+    if not _is_whole(config.SEED) or config.SEED < 0:
+        _refuse(config, "SEED", "a whole number of at least 0 is expected")
+
+
+def _check_fractions(config: "Config") -> None:
+    for name in ("RPN_NMS_THRESHOLD", "DETECTION_NMS_THRESHOLD", "DETECTION_MIN_CONFIDENCE"):
+        value = getattr(config, name)
+        if value is None and name == "DETECTION_MIN_CONFIDENCE":
+            continue
+        if not _is_number(value) or not 0 <= value <= 1:
+            _refuse(config, name, "a number from 0 to 1 is expected")
+    if not _is_number(config.ROI_POSITIVE_RATIO) or not 0 < config.ROI_POSITIVE_RATIO <= 1:
+        _refuse(config, "ROI_POSITIVE_RATIO", "a ratio above 0 and at most 1 is expected", "Set 0.33.")
+    if int(config.TRAIN_ROIS_PER_IMAGE * config.ROI_POSITIVE_RATIO) < 1:
+        _refuse(
+            config, "TRAIN_ROIS_PER_IMAGE", f"times ROI_POSITIVE_RATIO = {config.ROI_POSITIVE_RATIO} it leaves no room for a positive roi",
+            "Raise one of the two until their product is at least 1.",
+        )  # fmt: skip
+    for name in ("LEARNING_RATE", "LEARNING_MOMENTUM", "WEIGHT_DECAY", "IMAGE_MIN_SCALE"):
+        value = getattr(config, name)
+        if (value is None and name == "IMAGE_MIN_SCALE") or (_is_number(value) and value >= 0):
+            continue
+        _refuse(config, name, "a number of at least 0 is expected")
+    if config.GRADIENT_CLIP_NORM is not None and not (_is_number(config.GRADIENT_CLIP_NORM) and config.GRADIENT_CLIP_NORM > 0):
+        _refuse(config, "GRADIENT_CLIP_NORM", "a positive number, or None for no clipping, is expected")
+    if config.BOX_DELTA_MAX_LOG is not None and not (_is_number(config.BOX_DELTA_MAX_LOG) and config.BOX_DELTA_MAX_LOG > 0):
+        _refuse(config, "BOX_DELTA_MAX_LOG", "a positive number, or None for no limit, is expected")
+
+
+def _check_masks(config: "Config") -> None:
+    if tuple(config.MASK_SHAPE) != (2 * config.MASK_POOL_SIZE, 2 * config.MASK_POOL_SIZE):
+        side = 2 * config.MASK_POOL_SIZE
+        _refuse(
+            config, "MASK_SHAPE", f"the mask head doubles MASK_POOL_SIZE = {config.MASK_POOL_SIZE}, so [{side}, {side}] is expected",
+            f"Set MASK_SHAPE = [{side}, {side}] or MASK_POOL_SIZE to half of it.",
+        )  # fmt: skip
+    mini = tuple(config.MINI_MASK_SHAPE)
+    if config.USE_MINI_MASK and (len(mini) != 2 or any(not _is_whole(m) or m < 1 for m in mini)):
+        _refuse(config, "MINI_MASK_SHAPE", "(height, width) in whole pixels is expected", "Set (56, 56).")
+    if config.ROI_ALIGN not in ("crop_and_resize", "aligned"):
+        _refuse(config, "ROI_ALIGN", "'crop_and_resize' or 'aligned' is expected")
+
+
+def _check_losses(config: "Config") -> None:
+    weights = config.LOSS_WEIGHTS
+    unknown = sorted(set(weights) - set(LOSS_NAMES)) if isinstance(weights, dict) else None
+    if unknown is None or unknown:
+        _refuse(config, "LOSS_WEIGHTS", f"a dict with keys among {', '.join(LOSS_NAMES)} is expected")
+    for name, value in weights.items():
+        if not _is_number(value) or value < 0:
+            _refuse(config, "LOSS_WEIGHTS", f"{name} must be a number of at least 0")

@@ -1,0 +1,1 @@
+"""The pixels: data sets, images, masks, augmentation and the input pipeline. Loads no Keras."""

@@ -1,0 +1,1 @@
+"""Detection: prediction and post-processing."""

@@ -1,0 +1,1 @@
+"""The network, a file per stage of the paper."""

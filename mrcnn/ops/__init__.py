@@ -1,0 +1,1 @@
+"""Arithmetic on boxes, anchors, masks, suppression and RoIAlign."""

@@ -1,0 +1,1 @@
+"""Fitting: trainer, checkpoints and callbacks."""
