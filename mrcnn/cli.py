@@ -1,0 +1,51 @@
+"""The command line: python -m mrcnn COMMAND.
+
+Each command imports what it needs when it runs, so that --help answers at once.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Args:
+        arguments: the words after `python -m mrcnn`; None takes them from sys.argv.
+
+    Returns:
+        The exit status: 0, or 1 with a message on standard error when the input is at fault.
+    """
+    options = _parser().parse_args(arguments)
+    try:
+        return options.run(options)
+    except (OSError, ValueError) as error:
+        print(f"mrcnn {options.command}: {error}", file=sys.stderr)
+        return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="mrcnn", description="Mask R-CNN for Keras 3.")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    _add_weights(commands)
+    return parser
+
+
+def _add_weights(commands: argparse._SubParsersAction) -> None:
+    parser = commands.add_parser("weights", help="describe a weight file: network, classes, layers, shapes")
+    parser.add_argument("file", help="a legacy Keras .h5 file, such as mask_rcnn_coco.h5")
+    parser.add_argument("--layers", action="store_true", help="also list each layer's weights with their shapes")
+    parser.set_defaults(run=_weights)
+
+
+def _weights(options: argparse.Namespace) -> int:
+    from mrcnn.weights import layout
+
+    described = layout.describe(options.file)
+    print(layout.summary(described))
+    if options.layers:
+        for name, weights in described.layers.items():
+            for weight in weights:
+                print(f"{name:24} {weight.name:40} {str(weight.shape):20} {weight.dtype}")
+    return 0

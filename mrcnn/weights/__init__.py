@@ -1,0 +1,1 @@
+"""Weight files: the legacy Keras HDF5 layout, ImageNet backbones, downloads."""
