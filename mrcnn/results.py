@@ -1,0 +1,209 @@
+"""What a detector returns for one image: the four historic keys, checked, with a few methods around them.
+
+`Detections` is a dict, because scripts written for the original library read `r["rois"]` and write `r["masks"] =
+refined`. Nothing is checked after construction but by `validate()`: between two such assignments the parts may disagree
+for a moment. Depends on NumPy alone; pycocotools is imported by `to_coco`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+KEYS = ("rois", "class_ids", "scores", "masks")
+
+
+class Detections(dict):
+    """The detections of one image.
+
+    Keys:
+        rois: [N, (y1, x1, y2, x2)] int32, pixels of the image, y2 and x2 outside the box.
+        class_ids: [N] int32, 1 or more (0 is background).
+        scores: [N] float32, as a rule from 0 to 1. Best first as detect() returns them; other orders are allowed.
+        masks: [H, W, N] bool, H and W those of the image.
+
+    Attributes:
+        window: (y1, x1, y2, x2) of the image inside the padded network input, or None where the maker did not say.
+
+    Example:
+        >>> found = Detections(rois=[[0, 0, 2, 3]], class_ids=[1], scores=[0.9], masks=np.ones((4, 5, 1), bool))
+        >>> found.num, sorted(found), found["rois"].tolist()
+        (1, ['class_ids', 'masks', 'rois', 'scores'], [[0, 0, 2, 3]])
+    """
+
+    def __init__(
+        self,
+        rois: np.ndarray,
+        class_ids: np.ndarray,
+        scores: np.ndarray,
+        masks: np.ndarray,
+        window: Sequence[int] | None = None,
+    ):
+        """Take the four arrays, bring them to their dtypes and check that they belong together.
+
+        Raises:
+            ValueError: A part has another shape than the docstring of the class says, or the parts disagree in N; rois
+                or class_ids are not whole numbers; a score is nan; a mask holds other values than 0 and 1.
+        """
+        super().__init__(
+            rois=_whole_numbers("rois", rois),
+            class_ids=_whole_numbers("class_ids", class_ids),
+            scores=np.asarray(scores, np.float32),
+            masks=_as_bool(masks),
+        )
+        if self["rois"].size == 0 and self["rois"].ndim == 1:
+            self["rois"] = self["rois"].reshape(0, 4)  # an empty list says no width
+        self.window = window
+        self.validate()
+
+    @classmethod
+    def empty(cls, height: int, width: int) -> Detections:
+        """Return the detections of an image of this size in which nothing was found."""
+        return cls(
+            rois=np.zeros((0, 4), np.int32),
+            class_ids=np.zeros(0, np.int32),
+            scores=np.zeros(0, np.float32),
+            masks=np.zeros((height, width, 0), bool),
+        )
+
+    @classmethod
+    def from_mapping(cls, mapping: Mapping[str, np.ndarray]) -> Detections:
+        """Return `mapping` itself if it is of this class, else its four arrays as checked detections.
+
+        Raises:
+            ValueError: A key is missing.
+        """
+        if isinstance(mapping, cls):
+            return mapping
+        missing = [key for key in KEYS if key not in mapping]
+        if missing:
+            raise ValueError(f"detections need the keys {', '.join(KEYS)}; got {sorted(mapping)}: {missing} missing")
+        return cls(**{key: mapping[key] for key in KEYS})
+
+    def validate(self) -> None:
+        """Check that the four arrays have the shapes of one image's detections and agree in their number.
+
+        Raises:
+            ValueError: They do not; the message shows what arrived.
+        """
+        arrived = ", ".join(f"{key} {np.shape(self[key])}" for key in KEYS)
+        num_dims = {"rois": 2, "class_ids": 1, "scores": 1, "masks": 3}
+        if any(np.ndim(self[key]) != num_dims[key] for key in KEYS) or np.shape(self["rois"])[1] != 4:
+            raise ValueError(f"detections are rois [N, 4], class_ids [N], scores [N], masks [H, W, N]; got {arrived}")
+        if len({*(len(self[key]) for key in KEYS[:3]), np.shape(self["masks"])[2]}) != 1:
+            raise ValueError(f"rois, class_ids, scores and masks must agree in the number of detections; got {arrived}")
+        if np.isnan(self["scores"]).any():
+            bad = np.flatnonzero(np.isnan(self["scores"])).tolist()
+            raise ValueError(f"scores must be numbers, got nan at {bad}: a network with nan weights gives such scores")
+
+    def __repr__(self) -> str:
+        """Show the number of detections and the size of the image, not the arrays."""
+        try:
+            height, width = self.image_shape
+            return f"Detections(num={self.num}, image={height}x{width}, class_ids={self['class_ids'].tolist()})"
+        except (KeyError, ValueError, AttributeError):
+            return f"Detections({dict.__repr__(self)})"
+
+    @property
+    def num(self) -> int:
+        """The number of detections. (`len` counts the keys, as of any dict.)"""
+        return len(self["rois"])
+
+    @property
+    def image_shape(self) -> tuple[int, int]:
+        """(height, width) of the image that was looked at, in pixels."""
+        height, width = self["masks"].shape[:2]
+        return height, width
+
+    @property
+    def areas(self) -> np.ndarray:
+        """[N] int64, the pixels of each mask."""
+        return np.count_nonzero(self["masks"], axis=(0, 1)).astype(np.int64)
+
+    def copy(self) -> Detections:
+        """Return new detections with copies of the arrays."""
+        return self.select(np.arange(self.num))
+
+    def select(self, indices: np.ndarray) -> Detections:
+        """Return copies of the detections that `indices` (whole numbers, or bool [N]) names, in its order."""
+        indices = np.asarray(indices)
+        if indices.size == 0 and indices.dtype != bool:
+            indices = indices.astype(np.int64)  # an empty list arrives as float
+        parts = {key: self[key][indices] for key in KEYS[:3]}
+        return Detections(masks=self["masks"][:, :, indices], window=self.window, **parts)
+
+    def filter(self, min_score: float | None = None, class_ids: Sequence[int] | None = None) -> Detections:
+        """Return the detections with at least this score (itself included) and of one of these classes.
+
+        Example:
+            >>> found = Detections([[0, 0, 1, 1]] * 3, [1, 2, 1], [0.9, 0.8, 0.3], np.ones((2, 2, 3), bool))
+            >>> found.filter(min_score=0.5)["class_ids"].tolist(), found.filter(class_ids=[1]).num
+            ([1, 2], 2)
+        """
+        keep = np.ones(self.num, bool)
+        if min_score is not None:
+            keep &= self["scores"] >= min_score
+        if class_ids is not None:
+            keep &= np.isin(self["class_ids"], list(class_ids))
+        return self.select(keep)
+
+    def to_coco(
+        self, image_id: int | str, category_ids: Mapping[int, int] | Sequence[int] | None = None
+    ) -> list[dict[str, object]]:
+        """Return the detections in the COCO results form, masks as compressed RLE.
+
+        Args:
+            image_id: The id of the image in the ground truth.
+            category_ids: The COCO category of each class id (a mapping, or a sequence indexed by class id). None: the
+                same.
+
+        Returns:
+            A list of {image_id, category_id, bbox [x, y, width, height], score, segmentation {size, counts: str}},
+            ready for json.dump and `COCO.loadRes`.
+
+        Raises:
+            ValueError: A class id has no category.
+        """
+        from pycocotools import mask as coco_mask
+
+        rles = coco_mask.encode(np.asfortranarray(self["masks"].astype(np.uint8))) if self.num else []
+        results: list[dict[str, object]] = []
+        for rle, (y1, x1, y2, x2), class_id, score in zip(
+            rles, self["rois"].tolist(), self["class_ids"].tolist(), self["scores"].tolist(), strict=True
+        ):
+            try:
+                category_id = class_id if category_ids is None else category_ids[class_id]
+            except (KeyError, IndexError):
+                raise ValueError(f"class id {class_id} has no entry in category_ids {category_ids}") from None
+            results.append(
+                {
+                    "image_id": image_id,
+                    "category_id": int(category_id),
+                    "bbox": [x1, y1, x2 - x1, y2 - y1],
+                    "score": score,
+                    "segmentation": {"size": list(rle["size"]), "counts": rle["counts"].decode("ascii")},
+                }
+            )
+        return results
+
+
+def _whole_numbers(name: str, values: np.ndarray) -> np.ndarray:
+    """Return the values as int32, refusing to drop a fraction."""
+    values = np.asarray(values)
+    if values.dtype.kind == "f" and not (np.isfinite(values) & (values == np.rint(values))).all():
+        raise ValueError(f"{name} must be whole numbers, got {values.dtype} with fractions: round them first\n{values}")
+    return values.astype(np.int32)
+
+
+def _as_bool(masks: np.ndarray) -> np.ndarray:
+    """Return masks of 0 and 1 (any dtype) as bool; 0.3 is a probability and not a mask."""
+    masks = np.asarray(masks)
+    if masks.dtype == bool:
+        return masks
+    if masks.size and not np.isin(masks, (0, 1)).all():
+        raise ValueError(
+            f"masks must be bool or hold 0 and 1 only, got {masks.dtype} from {masks.min()} to {masks.max()}: "
+            "compare them with a threshold first"
+        )
+    return masks.astype(bool)

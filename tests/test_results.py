@@ -1,0 +1,155 @@
+import copy
+import json
+import pickle
+
+import numpy as np
+import pytest
+
+from mrcnn import results
+
+
+def three():
+    masks = np.zeros((4, 6, 3), bool)
+    masks[0:2, 0:3, 0] = True
+    masks[2:4, 3:6, 1] = True
+    masks[1, 1, 2] = True
+    return results.Detections(
+        rois=[[0, 0, 2, 3], [2, 3, 4, 6], [1, 1, 2, 2]], class_ids=[1, 2, 1], scores=[0.9, 0.8, 0.0], masks=masks
+    )
+
+
+def test_keys_are_exactly_the_four_historic_ones():
+    found = three()
+    assert list(found) == ["rois", "class_ids", "scores", "masks"]
+    assert isinstance(found, dict)
+    assert len(found) == 4
+
+
+def test_parts_get_their_dtypes():
+    found = three()
+    assert [found[key].dtype.name for key in results.KEYS] == ["int32", "int32", "float32", "bool"]
+
+
+def test_masks_can_be_replaced_as_kernels_do():
+    found = three()
+    refined = np.zeros_like(found["masks"])
+    found["masks"] = refined
+    assert found["masks"] is refined
+
+
+def test_number_size_and_areas():
+    found = three()
+    assert found.num == 3
+    assert found.image_shape == (4, 6)
+    assert found.areas.tolist() == [6, 6, 1]
+
+
+def test_empty_has_the_size_of_the_image_and_no_detection():
+    found = results.Detections.empty(5, 7)
+    assert found.num == 0
+    assert found["masks"].shape == (5, 7, 0)
+    assert found["rois"].shape == (0, 4)
+    assert found.filter(min_score=0.5, class_ids=[1]).num == 0
+    assert found.areas.tolist() == []
+    assert found.to_coco(1) == []
+
+
+def test_empty_lists_are_no_detection():
+    found = results.Detections(rois=[], class_ids=[], scores=[], masks=np.zeros((2, 3, 0)))
+    assert found["rois"].shape == (0, 4)
+
+
+def test_filter_keeps_a_score_equal_to_the_least():
+    assert three().filter(min_score=0.0).num == 3
+    assert three().filter(min_score=float(np.float32(0.8)))["class_ids"].tolist() == [1, 2]
+
+
+def test_filter_by_class_keeps_the_masks_of_that_class():
+    found = three().filter(class_ids=[2])
+    assert found["rois"].tolist() == [[2, 3, 4, 6]]
+    assert found.areas.tolist() == [6]
+
+
+def test_select_takes_an_order_or_a_bool_or_nothing():
+    assert three().select([2, 0])["rois"].tolist() == [[1, 1, 2, 2], [0, 0, 2, 3]]
+    assert three().select(np.array([False, True, False]))["class_ids"].tolist() == [2]
+    assert three().select([]).num == 0
+
+
+def test_selection_does_not_share_arrays():
+    found = three()
+    found.copy()["rois"][:] = 0
+    assert found["rois"].any()
+
+
+def test_extras_survive_selection_copy_and_pickle():
+    found = three()
+    found.window = (0, 0, 4, 6)
+    for twin in (found.select([0, 1, 2]), found.copy(), copy.deepcopy(found), pickle.loads(pickle.dumps(found))):
+        assert isinstance(twin, results.Detections)
+        assert twin.window == (0, 0, 4, 6)
+        np.testing.assert_array_equal(twin["masks"], found["masks"])
+
+
+def test_a_plain_dict_becomes_detections_and_detections_stay_themselves():
+    found = three()
+    assert results.Detections.from_mapping(found) is found
+    assert results.Detections.from_mapping(dict(found)).num == 3
+    with pytest.raises(ValueError, match=r"\['masks'\] missing"):
+        results.Detections.from_mapping({key: found[key] for key in results.KEYS[:3]})
+
+
+def test_the_message_of_a_disagreement_shows_all_shapes():
+    with pytest.raises(ValueError, match=r"rois \(2, 4\), class_ids \(1,\), scores \(1,\), masks \(4, 4, 1\)"):
+        results.Detections(np.zeros((2, 4)), [1], [0.5], np.zeros((4, 4, 1), bool))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"rois": np.zeros((1, 5))}, r"rois \(1, 5\)"),
+        ({"rois": np.full((1, 4), 0.5)}, "round them"),
+        ({"rois": np.full((1, 4), np.nan)}, "round them"),
+        ({"scores": [np.nan]}, r"nan at \[0\]"),
+        ({"masks": np.full((2, 2, 1), 0.3)}, "threshold"),
+        ({"masks": np.zeros((2, 2), bool)}, r"masks \(2, 2\)"),
+    ],
+)
+def test_bad_parts_are_refused(change, message):
+    parts = {"rois": np.zeros((1, 4)), "class_ids": [1], "scores": [0.5], "masks": np.zeros((2, 2, 1), bool)}
+    with pytest.raises(ValueError, match=message):
+        results.Detections(**{**parts, **change})
+
+
+def test_validate_finds_what_an_assignment_broke():
+    found = three()
+    found["rois"] = found["rois"][:2]
+    with pytest.raises(ValueError, match=r"rois \(2, 4\)"):
+        found.validate()
+
+
+def test_masks_of_zeros_and_ones_are_taken():
+    found = results.Detections([[0, 0, 1, 1]], [1], [1.0], np.ones((1, 1, 1), np.uint8))
+    assert found["masks"].dtype == bool
+
+
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # pycocotools' own
+def test_coco_results_are_json_and_decode_to_the_masks():
+    mask_api = pytest.importorskip("pycocotools.mask")
+    found = three()
+    written = json.loads(json.dumps(found.to_coco(image_id=17, category_ids={1: 31, 2: 5})))
+    assert [entry["category_id"] for entry in written] == [31, 5, 31]
+    assert written[1]["bbox"] == [3, 2, 3, 2]
+    assert written[0]["image_id"] == 17
+    assert written[0]["score"] == pytest.approx(0.9)
+    for i, entry in enumerate(written):
+        np.testing.assert_array_equal(mask_api.decode(entry["segmentation"]).astype(bool), found["masks"][:, :, i])
+
+
+def test_a_class_without_category_is_named():
+    with pytest.raises(ValueError, match="class id 2 has no entry"):
+        three().to_coco(1, {1: 31})
+
+
+def test_repr_names_number_and_size():
+    assert repr(three()) == "Detections(num=3, image=4x6, class_ids=[1, 2, 1])"
