@@ -64,7 +64,7 @@ def deviations(function, args):
     """Name the corrections that these arguments touch."""
     if function == "utils.compute_recall":
         return {NO_BOXES} if len(args["gt_boxes"]) == 0 else set()
-        found = set()
+    found = set()
     if not args["gt_masks"].any(axis=(0, 1)).all() and not args["pred_masks"].any(axis=(0, 1)).all():
         found.add(NAN_OVERLAP)
     least, iou = args.get("score_threshold", 0.0), args.get("iou_threshold", 0.5)
@@ -121,7 +121,7 @@ def corrected(function, args):
     """The values that a correction asks for, from the slow versions above."""
     if function == "utils.compute_recall":
         return [1.0, []]
-        if function == "utils.compute_matches":
+    if function == "utils.compute_matches":
         return list(slow_matches(args, args.get("iou_threshold", 0.5), args.get("score_threshold", 0.0)))
     if function == "utils.compute_ap":
         return list(slow_ap(args, args.get("iou_threshold", 0.5)))

@@ -66,6 +66,8 @@ def greedy(
     pred_match = np.full(num_predictions, -1, np.int64)
     gt_match = np.full(num_instances, -1, np.int64)
     reusable = np.zeros(num_instances, bool) if reusable is None else np.asarray(reusable, bool)
+    if overlaps.dtype.kind == "f":  # 7 / 10 in float32 is below the float64 0.7, but it is no less than 0.7
+        threshold = overlaps.dtype.type(threshold)
     candidates = overlaps >= threshold  # [P, N]; False where nan
     if compatible is not None:
         candidates &= np.asarray(compatible, bool)

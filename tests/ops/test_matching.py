@@ -21,6 +21,12 @@ def test_an_overlap_equal_to_the_threshold_matches_and_one_below_does_not():
     assert pred_match.tolist() == [0, -1]
 
 
+@pytest.mark.parametrize("threshold", [0.7, np.float64(0.7), np.arange(0.5, 1, 0.05)[4]])
+def test_seven_tenths_reach_seven_tenths_in_float32_too(threshold):
+    overlaps = np.array([[7.0]], np.float32) / np.float32(10)
+    assert matching.greedy(overlaps, threshold)[0].tolist() == [0]
+
+
 def test_nan_matches_nothing():
     assert matching.greedy(np.array([[np.nan]]), 0.0)[0].tolist() == [-1]
 
