@@ -19,7 +19,7 @@ def digest(drawn: synthetic.Scene) -> str:
 
 def rectangle(class_id: int, top: int, left: int, height: int, width: int) -> synthetic.Placed:
     alpha = np.full((height, width), 255, np.uint8)
-    colour = np.full((height, width, 3), 40 * class_id, np.uint8)
+    colour = np.full((height, width, 3), 20 * class_id, np.uint8)
     return synthetic.Placed(figures.Layer(0, 0, alpha, colour, class_id), top, left)
 
 
