@@ -66,7 +66,7 @@ def resize_mask(
     [[0, 1, 1, 2, 2], [0, 1, 1, 2, 2]]
     """
     masks = np.asarray(masks)
-    rows, columns = (_nearest(size, round(size * scale)) for size in masks.shape[:2])
+    rows, columns = (_nearest(size, max(1, round(size * scale))) for size in masks.shape[:2])
     if scale != 1:
         masks = masks[np.maximum(rows, 0)][:, np.maximum(columns, 0)]
         masks[rows < 0] = 0

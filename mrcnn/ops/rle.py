@@ -218,7 +218,8 @@ def _check_runs(starts: np.ndarray, lengths: np.ndarray, height: int, width: int
     if outside.size:
         raise ValueError(
             f"{name(outside[0])} is not inside an image of height {height} and width {width}, whose pixels are "
-            f"numbered {first_pixel}…{height * width - 1 + first_pixel}. Check the order of height and width, and first_pixel."
+            f"numbered {first_pixel}…{height * width - 1 + first_pixel}. Check which of height and width comes first, "
+            "and first_pixel."
         )
     order = np.argsort(starts, kind="stable")
     over = np.flatnonzero((starts + lengths)[order][:-1] > starts[order][1:])

@@ -1,0 +1,205 @@
+"""Dataset: a list of images and classes that a user's subclass fills, with the interface of the original library.
+
+Override `load_mask` (and `load_image`, where an image isn't a file), fill the lists with `add_class` and `add_image`,
+call `prepare`, and hand the dataset to training or evaluation. Several sources may share a dataset: a class belongs to
+a source, and only the classes of an image's source are trained on it.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import numpy as np
+
+from mrcnn.data import images
+
+logger = logging.getLogger(__name__)
+
+
+class Dataset:
+    """Images, classes and masks.
+
+    Attributes, those of the last line after `prepare`:
+        image_info: per image, a dict with id, source, path and whatever else `add_image` was given.
+        class_info: per class, a dict with source, id (the source's own) and name; entry 0 is the background.
+        num_images, image_ids [num_images], num_classes, class_ids [num_classes], class_names, sources,
+        class_from_source_map ({"source.id": class id}), image_from_source_map ({"source.id": image id}),
+        source_class_ids ({source: [class ids]}, background included).
+
+    >>> dataset = Dataset()
+    >>> dataset.add_class("fashion", 7, "trousers")
+    >>> dataset.add_image("fashion", image_id="a.jpg", path="photos/a.jpg")
+    >>> dataset.prepare()
+    >>> dataset.class_names, dataset.map_source_class_id("fashion.7")
+    (['BG', 'trousers'], 1)
+    """
+
+    def __init__(self, class_map: Any = None) -> None:
+        """Start an empty dataset.
+
+        Args:
+            class_map: accepted for old scripts (some pass self by mistake), and ignored as in the original.
+        """
+        self._image_ids: np.ndarray | list = []
+        self.image_info: list[dict[str, Any]] = []
+        self.class_info: list[dict[str, Any]] = [{"source": "", "id": 0, "name": "BG"}]
+        self.source_class_ids: dict[str, list[int]] = {}
+
+    def add_class(self, source: str, class_id: int | str, class_name: str) -> None:
+        """Add a class of a source; one that is there already is left as it is.
+
+        Args:
+            source: name of the source, without a dot.
+            class_id: the source's own id of the class.
+            class_name: name to show.
+
+        Raises:
+            ValueError: a dot in the source, or an id that is no number and no text.
+        """
+        if not isinstance(source, str) or "." in source:
+            raise ValueError(f"The name of a source is text without a dot; got {source!r}.")
+        if isinstance(class_id, bool) or not isinstance(class_id, int | np.integer | str):
+            raise ValueError(
+                f"Class {class_name!r} of {source!r} needs a whole number or text as its id; got {class_id!r}."
+            )
+        for info in self.class_info:
+            if info["source"] == source and info["id"] == class_id:
+                if info["name"] != class_name:
+                    logger.warning("Class %s.%s stays %r; %r is ignored.", source, class_id, info["name"], class_name)
+                return
+        self.class_info.append({"source": source, "id": class_id, "name": class_name})
+
+    def add_image(self, source: str, image_id: Any, path: str | None, **kwargs: Any) -> None:
+        """Add an image.
+
+        Args:
+            source: name of the source, whose classes are trained on this image.
+            image_id: the source's own id of the image.
+            path: file, or None if `load_image` is overridden.
+            **kwargs: anything that `load_image` or `load_mask` will need: sizes, annotations.
+        """
+        self.image_info.append({"id": image_id, "source": source, "path": path, **kwargs})
+
+    def image_reference(self, image_id: int) -> Any:
+        """Return a link or other details to show for an image; empty unless overridden."""
+        return ""
+
+    def prepare(self, class_map: Any = None) -> None:
+        """Number images and classes; call it after the last `add_class` and `add_image`, and before use.
+
+        Args:
+            class_map: ignored, as in the original.
+        """
+        self.num_classes = len(self.class_info)
+        self.class_ids = np.arange(self.num_classes)
+        self.class_names = [self._clean_name(info["name"]) for info in self.class_info]
+        self.num_images = len(self.image_info)
+        self._image_ids = np.arange(self.num_images)
+        self.class_from_source_map = {
+            f"{info['source']}.{info['id']}": int(class_id)
+            for info, class_id in zip(self.class_info, self.class_ids, strict=True)
+        }
+        self.image_from_source_map = {
+            f"{info['source']}.{info['id']}": int(image_id)
+            for info, image_id in zip(self.image_info, self.image_ids, strict=True)
+        }
+        self.sources = sorted({info["source"] for info in self.class_info})
+        self.source_class_ids = {
+            source: [i for i, info in enumerate(self.class_info) if i == 0 or info["source"] == source]
+            for source in self.sources
+        }
+
+    @property
+    def image_ids(self) -> np.ndarray:
+        """Ids of all images, 0…num_images - 1."""
+        return self._image_ids
+
+    def map_source_class_id(self, source_class_id: str) -> int:
+        """Return this dataset's id of a source's class.
+
+        Args:
+            source_class_id: "source.id", such as "coco.12".
+
+        Raises:
+            KeyError: there is no such class, or `prepare` was not called.
+        """
+        known = self._prepared("class_from_source_map")
+        if source_class_id not in known:
+            examples = ", ".join(list(known)[1:6]) or "none"
+            raise KeyError(f"No class {source_class_id!r} in the dataset; it has {len(known) - 1} classes: {examples}…")
+        return known[source_class_id]
+
+    def get_source_class_id(self, class_id: int, source: str) -> Any:
+        """Return a source's own id of one of its classes.
+
+        Args:
+            class_id: this dataset's id.
+            source: name of the source that the class must come from.
+
+        Raises:
+            ValueError: there is no such class, or it comes from another source.
+        """
+        if not 0 <= class_id < len(self.class_info):
+            raise ValueError(f"Class id {class_id} is out of range; the dataset has {len(self.class_info)} classes.")
+        info = self.class_info[class_id]
+        if info["source"] != source:
+            raise ValueError(f"Class {class_id} ({info['name']}) comes from {info['source']!r}, not from {source!r}.")
+        return info["id"]
+
+    def source_image_link(self, image_id: int) -> str | None:
+        """Return the path or link of an image."""
+        return self._info(image_id)["path"]
+
+    def load_image(self, image_id: int) -> np.ndarray:
+        """Read an image; override it for images that are not files.
+
+        Args:
+            image_id: 0…num_images - 1.
+
+        Returns:
+            [H, W, 3] uint8 RGB, upright.
+
+        Raises:
+            ValueError: the image has no path, or its file holds no image.
+            FileNotFoundError: there is no such file.
+        """
+        path = self._info(image_id)["path"]
+        if path is None:
+            raise ValueError(
+                f"Image {image_id} ({self.image_info[image_id]['id']!r}) has no path. Give add_image a path, or override "
+                "load_image."
+            )
+        return images.read(path)
+
+    def load_mask(self, image_id: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return the instances of an image; override it.
+
+        Args:
+            image_id: 0…num_images - 1.
+
+        Returns:
+            masks [H, W, N] (bool, or numbers whose non-zeros are mask) and class ids [N] (negative for a crowd); here
+            none.
+        """
+        logger.warning("load_mask is not overridden in %s: image %s has no instances.", type(self).__name__, image_id)
+        return np.empty((0, 0, 0), bool), np.empty((0,), np.int32)
+
+    def _info(self, image_id: int) -> dict[str, Any]:
+        """Return the entry of an image."""
+        if not 0 <= image_id < len(self.image_info):
+            raise ValueError(f"Image id {image_id} is out of range; the dataset has {len(self.image_info)} images.")
+        return self.image_info[image_id]
+
+    def _prepared(self, attribute: str) -> Any:
+        """Return an attribute that `prepare` makes."""
+        if not hasattr(self, attribute):
+            raise KeyError(
+                "The dataset is not prepared: call dataset.prepare() after the last add_class and add_image."
+            )
+        return getattr(self, attribute)
+
+    @staticmethod
+    def _clean_name(name: str) -> str:
+        """Shorten a name such as "shirt, blouse" for display."""
+        return ",".join(str(name).split(",")[:1])
