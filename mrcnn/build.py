@@ -1,0 +1,188 @@
+"""Config to network: the only place that translates parameters into the arguments of the stages."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+from keras import layers, ops
+
+from mrcnn.config import LOSS_NAMES, Config
+from mrcnn.nn import box_head, fpn, losses, mask_head, network, resnet, rpn, targets
+from mrcnn.nn.detections import DetectionLayer
+from mrcnn.nn.layers import BoxLayer
+from mrcnn.ops import anchors, tensor_boxes
+
+Tensor = Any
+
+
+@keras.saving.register_keras_serializable("mrcnn")
+class NormalizeBoxes(BoxLayer):
+    """Boxes in pixels of an image to its unit square. Call with [boxes [B, N, 4], image [B, H, W, C]]; returns [B, N, 4] float32."""
+
+    def call(self, inputs: list[Tensor]) -> Tensor:
+        boxes, image = inputs
+        shape = ops.shape(image)
+        normalized = tensor_boxes.normalize(boxes, shape[1], shape[2])
+        real = ops.any(ops.not_equal(boxes, 0), axis=-1, keepdims=True)
+        return ops.where(real, normalized, 0.0)  # padding rows stay zero
+
+    def compute_output_shape(self, input_shape: list[tuple[int | None, ...]]) -> tuple[int | None, ...]:
+        return input_shape[0]
+
+
+@dataclass
+class _Trunk:
+    """What both graphs share: inputs, pyramid and the RPN's answers."""
+
+    image: Tensor
+    meta: Tensor
+    pyramid: list[Tensor]
+    rpn_logits: Tensor
+    rpn_probs: Tensor
+    rpn_bbox: Tensor
+
+
+def build(config: Config, mode: str, *, saver: network.Saver, loader: Callable[..., Any]) -> keras.Model:
+    """Build the network of a configuration.
+
+    Args:
+        config: Validated here.
+        mode: "training" or "inference".
+        saver: See `network.MaskRCNNModel`.
+        loader: Likewise.
+
+    Returns:
+        Training: inputs images, image_meta, rpn_match, rpn_bbox, gt_class_ids, gt_boxes, gt_masks (and rois if USE_RPN_ROIS is off); outputs
+        rpn_class_logits, rpn_class, rpn_bbox, mrcnn_class_logits, mrcnn_class, mrcnn_bbox, mrcnn_mask, proposals, rois and the five losses.
+        Inference: inputs images, image_meta, anchors; outputs detections [B, D, 6], mrcnn_class, mrcnn_bbox, mrcnn_mask, proposals, rpn_class, rpn_bbox.
+
+    Raises:
+        ValueError: the configuration is impossible, or the mode unknown.
+    """
+    if mode not in ("training", "inference"):
+        raise ValueError(f"mode {mode!r}: 'training' or 'inference' is expected")
+    config.validate()
+    trunk = _trunk(config, train_bn=False if mode == "inference" or config.TRAIN_BN is False else None)
+    graph = _training if mode == "training" else _inference
+    return graph(config, trunk, {"name": "mask_rcnn", "saver": saver, "loader": loader})
+
+
+def feature_shapes(config: Config, image_shape: Any) -> np.ndarray:
+    """Height and width of P2…P6 for a molded image: [5, 2] int."""
+    if config.COMPUTE_BACKBONE_SHAPE is not None:
+        return np.asarray(config.COMPUTE_BACKBONE_SHAPE(image_shape))
+    return anchors.feature_shapes(image_shape, config.BACKBONE_STRIDES)
+
+
+def image_size(config: Config) -> tuple[int | None, int | None]:
+    """Static height and width of the input; None where images differ in size."""
+    if config.IMAGE_RESIZE_MODE in ("pad64", "none"):
+        return None, None
+    return int(config.IMAGE_SHAPE[0]), int(config.IMAGE_SHAPE[1])
+
+
+def _trunk(config: Config, train_bn: bool | None) -> _Trunk:
+    image = layers.Input(shape=(*image_size(config), config.IMAGE_CHANNEL_COUNT), name="input_image", dtype="float32")
+    meta = layers.Input(shape=(config.IMAGE_META_SIZE,), name="input_image_meta", dtype="float32")
+    if callable(config.BACKBONE):
+        stages = config.BACKBONE(image, stage5=True, train_bn=train_bn)
+        _check_stages(stages)
+    else:
+        stages = resnet.resnet_graph(image, config.BACKBONE, stage5=True, train_bn=train_bn)
+    pyramid = fpn.build(list(stages[1:]), config.TOP_DOWN_PYRAMID_SIZE)
+    logits, probs, deltas = rpn.build(pyramid, anchor_stride=config.RPN_ANCHOR_STRIDE, anchors_per_location=len(config.RPN_ANCHOR_RATIOS))
+    return _Trunk(image, meta, pyramid, logits, probs, deltas)
+
+
+def _check_stages(stages: Any) -> None:
+    if not isinstance(stages, (list, tuple)) or len(stages) != 5:
+        raise ValueError(f"BACKBONE returned {type(stages).__name__} of {len(stages)}: five tensors C1…C5 are expected, strides 4, 4, 8, 16, 32")
+    if any(s is None or len(s.shape) != 4 for s in stages[1:]):
+        raise ValueError(f"BACKBONE returned {[getattr(s, 'shape', None) for s in stages]}: C2…C5 must be [B, H, W, C] tensors")
+
+
+def _proposals(config: Config, trunk: _Trunk, anchor_boxes: Tensor, count: int) -> Tensor:
+    layer = rpn.ProposalLayer(
+        count, config.RPN_NMS_THRESHOLD, pre_nms_limit=config.PRE_NMS_LIMIT, std_dev=config.RPN_BBOX_STD_DEV, max_log=config.BOX_DELTA_MAX_LOG,
+        name="ROI",
+    )  # fmt: skip
+    return layer([trunk.rpn_probs, trunk.rpn_bbox, anchor_boxes])
+
+
+def _box_head(config: Config, trunk: _Trunk, rois: Tensor, train_bn: bool | None) -> tuple[Tensor, Tensor, Tensor]:
+    return box_head.build(
+        rois, trunk.pyramid[:4], trunk.meta, pool_size=config.POOL_SIZE, num_classes=config.NUM_CLASSES, train_bn=train_bn,
+        width=config.FPN_CLASSIF_FC_LAYERS_SIZE, sampling=config.ROI_ALIGN,
+    )  # fmt: skip
+
+
+def _mask_head(config: Config, trunk: _Trunk, rois: Tensor, train_bn: bool | None) -> Tensor:
+    return mask_head.build(
+        rois, trunk.pyramid[:4], trunk.meta, pool_size=config.MASK_POOL_SIZE, num_classes=config.NUM_CLASSES, train_bn=train_bn,
+        sampling=config.ROI_ALIGN,
+    )  # fmt: skip
+
+
+def _inference(config: Config, trunk: _Trunk, options: dict[str, Any]) -> keras.Model:
+    anchor_boxes = layers.Input(shape=(None, 4), name="input_anchors", dtype="float32")
+    rois = _proposals(config, trunk, anchor_boxes, config.POST_NMS_ROIS_INFERENCE)
+    _, probs, deltas = _box_head(config, trunk, rois, train_bn=False)
+    detection_layer = DetectionLayer(
+        config.DETECTION_MAX_INSTANCES, config.DETECTION_MIN_CONFIDENCE, config.DETECTION_NMS_THRESHOLD, std_dev=config.BBOX_STD_DEV,
+        max_log=config.BOX_DELTA_MAX_LOG, name="mrcnn_detection",
+    )  # fmt: skip
+    detections = detection_layer([rois, probs, deltas, trunk.meta])
+    masks = _mask_head(config, trunk, detections[..., :4], train_bn=False)
+    return network.MaskRCNNModel(
+        inputs=[trunk.image, trunk.meta, anchor_boxes], outputs=[detections, probs, deltas, masks, rois, trunk.rpn_probs, trunk.rpn_bbox],
+        **options,
+    )  # fmt: skip
+
+
+def _training(config: Config, trunk: _Trunk, options: dict[str, Any]) -> keras.Model:
+    rpn_match = layers.Input(shape=(None, 1), name="input_rpn_match", dtype="int32")
+    rpn_target = layers.Input(shape=(config.RPN_TRAIN_ANCHORS_PER_IMAGE, 4), name="input_rpn_bbox", dtype="float32")
+    gt_class_ids = layers.Input(shape=(config.MAX_GT_INSTANCES,), name="input_gt_class_ids", dtype="int32")
+    gt_boxes = layers.Input(shape=(config.MAX_GT_INSTANCES, 4), name="input_gt_boxes", dtype="float32")
+    mask_size = tuple(config.MINI_MASK_SHAPE) if config.USE_MINI_MASK else image_size(config)
+    gt_masks = layers.Input(shape=(*mask_size, config.MAX_GT_INSTANCES), name="input_gt_masks", dtype="bool")
+    inputs = [trunk.image, trunk.meta, rpn_match, rpn_target, gt_class_ids, gt_boxes, gt_masks]
+
+    anchor_boxes = rpn.AnchorsLayer(
+        config.RPN_ANCHOR_SCALES, config.RPN_ANCHOR_RATIOS, config.BACKBONE_STRIDES, config.RPN_ANCHOR_STRIDE, name="anchors"
+    )([trunk.image, *trunk.pyramid])
+    proposals = _proposals(config, trunk, anchor_boxes, config.POST_NMS_ROIS_TRAINING)
+    candidates = proposals
+    if not config.USE_RPN_ROIS:
+        inputs.append(layers.Input(shape=(config.POST_NMS_ROIS_TRAINING, 4), name="input_roi", dtype="float32"))
+        candidates = NormalizeBoxes(name="input_roi_normalized")([inputs[-1], trunk.image])
+
+    normalized_gt = NormalizeBoxes(name="gt_boxes_normalized")([gt_boxes, trunk.image])
+    sampler = targets.DetectionTargets(
+        config.TRAIN_ROIS_PER_IMAGE, config.ROI_POSITIVE_RATIO, config.MASK_SHAPE, config.BBOX_STD_DEV, config.USE_MINI_MASK,
+        negatives_fill=config.ROI_NEGATIVES_FILL, stop_gradient=config.STOP_TARGET_GRADIENT, seed=config.SEED, name="proposal_targets",
+    )  # fmt: skip
+    rois, class_ids, deltas, masks = sampler([candidates, gt_class_ids, normalized_gt, gt_masks])
+
+    train_bn = False if config.TRAIN_BN is False else None
+    logits, probs, bbox = _box_head(config, trunk, rois, train_bn)
+    # Positives come first and are never more than the masks' rows: the mask head runs on these alone.
+    mask = _mask_head(config, trunk, rois[:, : sampler.num_positives], train_bn)
+    rois = layers.Identity(name="output_rois")(rois)
+
+    loss_outputs = [
+        losses.RpnClassLoss(name=LOSS_NAMES[0])([rpn_match, trunk.rpn_logits]),
+        losses.RpnBboxLoss(name=LOSS_NAMES[1])([rpn_target, rpn_match, trunk.rpn_bbox]),
+        losses.MrcnnClassLoss(config.CLASS_LOSS_IGNORES_PADDING, config.ACTIVE_CLASSES_PER_IMAGE, name=LOSS_NAMES[2])(
+            [class_ids, logits, trunk.meta, rois]
+        ),
+        losses.MrcnnBboxLoss(name=LOSS_NAMES[3])([deltas, class_ids, bbox]),
+        losses.MrcnnMaskLoss(name=LOSS_NAMES[4])([masks, class_ids, mask]),
+    ]
+    outputs = [trunk.rpn_logits, trunk.rpn_probs, trunk.rpn_bbox, logits, probs, bbox, mask, proposals, rois, *loss_outputs]
+    return network.TrainingModel(
+        inputs=inputs, outputs=outputs, loss_names=LOSS_NAMES, loss_weights=config.LOSS_WEIGHTS, weight_decay=config.WEIGHT_DECAY,
+        decay_divided_by_size=config.WEIGHT_DECAY_DIVIDED_BY_SIZE, **options,
+    )  # fmt: skip

@@ -1,0 +1,41 @@
+"""Class and box head on the rois. Source: Fast R-CNN (Girshick 2015), figure 1; Feature Pyramid Networks, section 4.2 (two layers of 1024)."""
+
+from typing import Any
+
+from keras import layers, ops
+
+from mrcnn.nn.layers import BatchNorm, RoiConv2D
+from mrcnn.nn.roi_align import PyramidROIAlign
+
+Tensor = Any
+
+
+def build(
+    rois: Tensor, pyramid: list[Tensor], image_meta: Tensor, *, pool_size: int, num_classes: int, train_bn: bool | None, width: int,
+    sampling: str = "crop_and_resize",
+) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
+    """Build the head.
+
+    Args:
+        rois: [B, R, 4] in the unit square.
+        pyramid: [P2, P3, P4, P5].
+        image_meta: [B, 12 + K].
+        pool_size: Side of the features of a roi.
+        num_classes: K, background included.
+        train_bn: Mode of BatchNorm.
+        width: Channels of the two hidden layers.
+        sampling: See `PyramidROIAlign`.
+
+    Returns:
+        mrcnn_class_logits [B, R, K], mrcnn_class [B, R, K] (softmax), mrcnn_bbox [B, R, K, (dy, dx, log(dh), log(dw))].
+    """
+    x = PyramidROIAlign((pool_size, pool_size), sampling, name="roi_align_classifier")([rois, image_meta, *pyramid])
+    for number, kernel in ((1, pool_size), (2, 1)):
+        x = RoiConv2D(width, kernel, padding="valid", name=f"mrcnn_class_conv{number}")(x)
+        x = BatchNorm(train_bn=train_bn, name=f"mrcnn_class_bn{number}")(x)
+        x = layers.Activation("relu")(x)
+    shared = ops.squeeze(x, (2, 3))  # [B, R, width]
+    logits = layers.Dense(num_classes, name="mrcnn_class_logits")(shared)
+    probs = layers.Activation("softmax", name="mrcnn_class", dtype="float32")(logits)
+    deltas = layers.Dense(4 * num_classes, name="mrcnn_bbox_fc")(shared)
+    return logits, probs, layers.Reshape((rois.shape[1], num_classes, 4), name="mrcnn_bbox")(deltas)
