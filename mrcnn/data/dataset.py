@@ -61,7 +61,7 @@ class Dataset:
             raise ValueError(f"The name of a source is text without a dot; got {source!r}.")
         if isinstance(class_id, bool) or not isinstance(class_id, int | np.integer | str):
             raise ValueError(
-                f"Class {class_name!r} of {source!r} needs a whole number or text as its id; got {class_id!r}."
+                f"Class {class_name!r} of {source!r} needs a whole number or text as id; got {class_id!r}."
             )
         for info in self.class_info:
             if info["source"] == source and info["id"] == class_id:
@@ -167,8 +167,8 @@ class Dataset:
         path = self._info(image_id)["path"]
         if path is None:
             raise ValueError(
-                f"Image {image_id} ({self.image_info[image_id]['id']!r}) has no path. Give add_image a path, or override "
-                "load_image."
+                f"Image {image_id} ({self.image_info[image_id]['id']!r}) has no path. Give add_image a path, or "
+                "override load_image."
             )
         return images.read(path)
 

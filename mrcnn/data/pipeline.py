@@ -1,0 +1,254 @@
+"""The input pipeline: batches for training and validation, each item a pure function of (seed, epoch, index).
+
+No item depends on what was loaded before it or in which thread, so any loader may ask for any batch in any order and
+gets the same. Position p of the whole run belongs to pass p // num_images through the dataset; each pass is a new
+permutation, so every image comes once a pass whatever the length of an epoch.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Collection, Iterator
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from mrcnn.data import augment, images, rpn_targets, samples
+from mrcnn.data.dataset import Dataset
+
+if TYPE_CHECKING:
+    from mrcnn.config import Config
+
+logger = logging.getLogger(__name__)
+
+# First entry of a generator's seed: streams that must not coincide.
+_ORDER, _ITEM = 0, 1
+
+
+class Item(NamedTuple):
+    """The training inputs of one image; see `Batches.batch` for the shapes, less B."""
+
+    image: np.ndarray
+    meta: np.ndarray
+    rpn_match: np.ndarray
+    rpn_bbox: np.ndarray
+    class_ids: np.ndarray
+    boxes: np.ndarray
+    masks: np.ndarray
+
+
+class Batches:
+    """Batches of a dataset.
+
+    Images that cannot be loaded are replaced by the next of the permutation, logged once each, and counted: `skipped`
+    maps their ids to the reason. Without TRAIN_EMPTY_IMAGES images without instances are passed over likewise, not
+    counted.
+    """
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        config: Config,
+        *,
+        batch_size: int,
+        steps: int,
+        shuffle: bool = True,
+        augmentation: Any = None,
+        no_augmentation_sources: Collection[str] | None = None,
+        seed: int = 0,
+        anchors: np.ndarray | Callable[[tuple[int, ...]], np.ndarray],
+    ) -> None:
+        """Check the dataset and prepare.
+
+        Args:
+            dataset: prepared dataset.
+            config: sizes, modes and numbers of targets.
+            batch_size: images a batch.
+            steps: batches an epoch.
+            shuffle: a new order every pass. False, for validation: every epoch has the same items in the order of the
+                dataset; augmentation must be None.
+            augmentation: an augmenter of imgaug, or None.
+            no_augmentation_sources: sources whose images are left as they are.
+            seed: everything random follows from it.
+            anchors: [A, (y1, x1, y2, x2)] pixels, or a function of an image's shape (H, W, C) where sizes vary.
+
+        Raises:
+            ValueError: no images, no instance in any image, a class count that differs from NUM_CLASSES, an augmenter
+                that masks can't follow.
+        """
+        num_images = len(dataset.image_ids)
+        if not num_images:
+            added = len(dataset.image_info)
+            remedy = (
+                "Call dataset.prepare() after adding them." if added else "Add images with add_image, then prepare()."
+            )
+            raise ValueError(f"The dataset has no images ({added} were added). {remedy}")
+        if dataset.num_classes != config.NUM_CLASSES:
+            raise ValueError(
+                f"The dataset has {dataset.num_classes} classes, background included, but NUM_CLASSES is "
+                f"{config.NUM_CLASSES}. Set NUM_CLASSES = {dataset.num_classes}, or check the calls of add_class."
+            )
+        if batch_size < 1 or steps < 1 or seed < 0:
+            raise ValueError(f"batch_size and steps start at 1, seed at 0; got {batch_size}, {steps} and {seed}.")
+        if augmentation is not None and not shuffle:
+            raise ValueError("Validation (shuffle=False) shows the same images each epoch: augmentation must be None.")
+        augment.check(augmentation)
+        self.dataset, self.config, self.anchors = dataset, config, anchors
+        self.batch_size, self.steps, self.shuffle, self.seed = batch_size, steps, shuffle, seed
+        self.augmentation, self.no_augmentation_sources = augmentation, frozenset(no_augmentation_sources or ())
+        self.skipped: dict[int, str] = {}
+        self._lock = threading.Lock()
+        self.require_instances()
+
+    def __len__(self) -> int:
+        """Return the batches an epoch."""
+        return self.steps
+
+    def batch(self, epoch: int, index: int) -> list[np.ndarray]:
+        """Load a batch.
+
+        Args:
+            epoch: from 0; ignored without shuffle.
+            index: 0…steps - 1.
+
+        Returns:
+            images [B, H, W, C] float32 molded; image_meta [B, 12 + K] float32; rpn_match [B, A, 1] int32; rpn_bbox [B,
+            RPN_TRAIN_ANCHORS_PER_IMAGE, 4] float32; gt_class_ids [B, MAX_GT_INSTANCES] int32; gt_boxes [B,
+            MAX_GT_INSTANCES, 4] int32 pixels; gt_masks [B, H or mini height, W or mini width, MAX_GT_INSTANCES] bool.
+            Instances come first, then zeros.
+
+        Raises:
+            ValueError: no image of the dataset can be used, or the images of the batch differ in size.
+        """
+        first = index * self.batch_size
+        items = [self.item(epoch, first + i) for i in range(self.batch_size)]
+        shapes = {item.image.shape for item in items}
+        if len(shapes) > 1:
+            raise ValueError(
+                f"The images of a batch differ in size after resizing: {sorted(shapes)}. With IMAGE_RESIZE_MODE "
+                f"{self.config.IMAGE_RESIZE_MODE!r} set IMAGES_PER_GPU = 1, or use mode square."
+            )
+        return [np.stack(arrays) for arrays in zip(*items, strict=True)]
+
+    def item(self, epoch: int, index: int) -> Item:
+        """Load one item; see `batch`, whose arrays stack these.
+
+        Args:
+            epoch: from 0; ignored without shuffle.
+            index: 0…steps · batch_size - 1.
+
+        Raises:
+            ValueError: no image of the dataset can be used.
+        """
+        epoch = epoch if self.shuffle else 0
+        reasons = []
+        for image_id in self._candidates(epoch, index):
+            # A generator per candidate: what replaces a bad image doesn't depend on how far loading the bad one got.
+            rng = np.random.default_rng([_ITEM, self.seed, epoch, index, len(reasons)])
+            try:
+                sample = self._load(image_id, rng)
+            except Exception as error:  # whatever a user's load_mask raises: one bad image must not end the training
+                reasons.append(self._count(image_id, error))
+                continue
+            if not self.config.TRAIN_EMPTY_IMAGES and not (sample.class_ids > 0).any():
+                reasons.append(f"image {image_id}: no instances, and TRAIN_EMPTY_IMAGES is False")
+                continue
+            return self._targets(sample, rng)
+        raise ValueError(
+            f"None of the {len(reasons)} images of the dataset can be used. The first reasons: {'; '.join(reasons[:3])}"
+        )
+
+    def require_instances(self) -> None:
+        """Look for the first image with an instance; it is usually the first image.
+
+        Raises:
+            ValueError: there is none.
+        """
+        reasons = []
+        for image_id in self.dataset.image_ids:
+            try:
+                masks, class_ids = samples.load_instances(self.dataset, int(image_id))
+            except Exception as error:  # as in item
+                reasons.append(f"image {image_id}: {type(error).__name__}: {error}")
+                continue
+            if masks[..., class_ids > 0].any():
+                return
+        count = len(self.dataset.image_ids)
+        raise ValueError(
+            f"None of the {count} images has an instance; there is nothing to learn. Check load_mask"
+            + (f": it failed for {len(reasons)} of them, first {'; '.join(reasons[:3])}" if reasons else ".")
+        )
+
+    def _candidates(self, epoch: int, index: int) -> Iterator[int]:
+        """Yield the image of an item, then its replacements: the images after it in the permutation, each once."""
+        count = len(self.dataset.image_ids)
+        if self.shuffle:
+            turn, place = divmod(epoch * self.steps * self.batch_size + index, count)
+            order = np.random.default_rng([_ORDER, self.seed, turn]).permutation(self.dataset.image_ids)
+        else:
+            place, order = index, self.dataset.image_ids
+        for step in range(count):
+            yield int(order[(place + step) % count])
+
+    def _load(self, image_id: int, rng: np.random.Generator) -> samples.Sample:
+        """Load a sample, augmented unless its source is excepted."""
+        source = self.dataset.image_info[image_id]["source"]
+        augmentation = None if source in self.no_augmentation_sources else self.augmentation
+        use_mini_mask = self.config.USE_MINI_MASK
+        sample = samples.load(
+            self.dataset, self.config, image_id, augmentation=augmentation, use_mini_mask=use_mini_mask, rng=rng
+        )
+        height, width = sample.image.shape[:2]
+        if height % 64 or width % 64:
+            raise ValueError(
+                f"{height} × {width} pixels do not fit the pyramid, which halves its input six times. With IMAGE_RESIZE_MODE "
+                f"{self.config.IMAGE_RESIZE_MODE!r} both sides must be multiples of 64; modes square and pad64 see to it."
+            )
+        return sample
+
+    def _count(self, image_id: int, error: Exception) -> str:
+        """Note a bad image, and log it the first time."""
+        reason = f"{type(error).__name__}: {error}"
+        with self._lock:
+            new = image_id not in self.skipped
+            self.skipped.setdefault(image_id, reason)
+            count = len(self.skipped)
+        if new:
+            logger.warning("Skipping image %d (%d skipped so far): %s", image_id, count, reason)
+        return f"image {image_id}: {reason}"
+
+    def _targets(self, sample: samples.Sample, rng: np.random.Generator) -> Item:
+        """Turn a sample into the network's inputs: targets for the RPN, and instances padded to MAX_GT_INSTANCES."""
+        config = self.config
+        anchors = self.anchors(sample.image.shape) if callable(self.anchors) else self.anchors
+        rpn_match, rpn_bbox = rpn_targets.build(
+            anchors,
+            sample.class_ids,
+            sample.boxes,
+            num_anchors=config.RPN_TRAIN_ANCHORS_PER_IMAGE,
+            std_dev=config.RPN_BBOX_STD_DEV,
+            forced_match_own_box=config.RPN_FORCED_MATCH_OWN_BOX,
+            ignore_zero_overlap=config.RPN_IGNORE_ZERO_OVERLAP,
+            rng=rng,
+        )
+        chosen = np.arange(len(sample.class_ids))
+        if len(chosen) > config.MAX_GT_INSTANCES:
+            chosen = np.sort(rng.choice(chosen, config.MAX_GT_INSTANCES, replace=False))
+        image = np.empty(sample.image.shape, np.float32)
+        return Item(
+            images.mold(sample.image, config.MEAN_PIXEL, out=image),
+            sample.meta.astype(np.float32),
+            rpn_match[:, None],
+            rpn_bbox,
+            _pad(sample.class_ids[chosen], config.MAX_GT_INSTANCES, 0),
+            _pad(sample.boxes[chosen], config.MAX_GT_INSTANCES, 0),
+            _pad(sample.masks[..., chosen], config.MAX_GT_INSTANCES, 2),
+        )
+
+
+def _pad(array: np.ndarray, length: int, axis: int) -> np.ndarray:
+    """Append zeros along an axis up to a length."""
+    widths = [(0, 0)] * array.ndim
+    widths[axis] = (0, length - array.shape[axis])
+    return np.pad(array, widths)

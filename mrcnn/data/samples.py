@@ -1,0 +1,184 @@
+"""One training sample: an image and its instances, resized, augmented and checked.
+
+The only place where what a user's `load_image` and `load_mask` return is looked at closely; everything after it trusts
+the sample.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from mrcnn.data import augment, images
+from mrcnn.data.dataset import Dataset
+from mrcnn.ops import boxes as box_ops
+from mrcnn.ops import masks as mask_ops
+
+if TYPE_CHECKING:
+    from mrcnn.config import Config
+
+
+class Sample(NamedTuple):
+    """An image with its instances; unpacks as the original's five values.
+
+    Attributes:
+        image: [H, W, C] in the dtype that `load_image` returned, usually uint8.
+        meta: [12 + K], see `images.compose_meta`.
+        class_ids: [N] int32, negative for crowds.
+        boxes: [N, (y1, x1, y2, x2)] int32 pixels.
+        masks: [H, W, N] bool, or [mini height, mini width, N].
+    """
+
+    image: np.ndarray
+    meta: np.ndarray
+    class_ids: np.ndarray
+    boxes: np.ndarray
+    masks: np.ndarray
+
+
+def load(
+    dataset: Dataset,
+    config: Config,
+    image_id: int,
+    *,
+    augmentation: Any = None,
+    use_mini_mask: bool = False,
+    rng: np.random.Generator | None = None,
+) -> Sample:
+    """Load an image with its instances, bring it to the network's size, and augment it.
+
+    Args:
+        dataset: prepared dataset.
+        config: IMAGE_MIN_DIM, IMAGE_MAX_DIM, IMAGE_MIN_SCALE, IMAGE_RESIZE_MODE and MINI_MASK_SHAPE are read.
+        image_id: 0…dataset.num_images - 1.
+        augmentation: an augmenter of imgaug, or None.
+        use_mini_mask: cut the masks to their boxes and shrink them to MINI_MASK_SHAPE.
+        rng: crop and augmentation follow from it. None: from the global states of `random` and imgaug, as in the
+            original.
+
+    Returns:
+        A sample. Instances without a pixel left after cropping and augmentation are dropped.
+
+    Raises:
+        ValueError: image and masks differ in size, masks and class ids in number, or a class id is out of range.
+        FileNotFoundError: there is no such image file.
+    """
+    image = _load_image(dataset, image_id)
+    masks, class_ids = _load_instances(dataset, image_id, image.shape)
+    original_shape = image.shape
+    image, window, scale, padding, crop = images.resize(
+        image,
+        min_dim=config.IMAGE_MIN_DIM,
+        max_dim=config.IMAGE_MAX_DIM,
+        min_scale=config.IMAGE_MIN_SCALE,
+        mode=config.IMAGE_RESIZE_MODE,
+        rng=rng,
+    )
+    masks = mask_ops.resize_mask(masks, scale, padding, crop)
+    if augmentation is not None:
+        image, masks = augment.apply(augmentation, image, masks, rng=rng)
+    kept = mask_ops.not_empty(masks)
+    masks, class_ids = masks[..., kept], class_ids[kept]
+    if (class_ids == 0).any():
+        raise ValueError(
+            f"{_name(dataset, image_id)}: an instance has class id 0, the background. load_mask must return ids from 1 to "
+            f"{dataset.num_classes - 1}, in the order of add_class."
+        )
+    boxes = box_ops.from_masks(masks)
+    if use_mini_mask:
+        masks = mask_ops.minimize(boxes, masks, config.MINI_MASK_SHAPE)
+    active = active_class_ids(dataset, image_id)
+    meta = images.compose_meta(image_id, original_shape, image.shape, window, scale, active)
+    return Sample(image, meta, class_ids, boxes, masks)
+
+
+def active_class_ids(dataset: Dataset, image_id: int) -> np.ndarray:
+    """Say which classes are labelled in an image: those of its source, and the background.
+
+    Args:
+        dataset: prepared dataset.
+        image_id: 0…dataset.num_images - 1.
+
+    Returns:
+        [K] int32, 1 or 0.
+
+    Raises:
+        ValueError: no class was added for the image's source.
+    """
+    source = dataset.image_info[image_id]["source"]
+    if source not in dataset.source_class_ids:
+        known = sorted(name for name in dataset.source_class_ids if name) or "none"
+        raise ValueError(
+            f"{_name(dataset, image_id)} comes from source {source!r}, which has no classes; sources with classes: "
+            f"{known}. Call add_class({source!r}, …) before prepare."
+        )
+    active = np.zeros(dataset.num_classes, np.int32)
+    active[dataset.source_class_ids[source]] = 1
+    return active
+
+
+def load_instances(dataset: Dataset, image_id: int) -> tuple[np.ndarray, np.ndarray]:
+    """Load the instances of an image as they are, checked for form but not against the image.
+
+    Args:
+        dataset: prepared dataset.
+        image_id: 0…dataset.num_images - 1.
+
+    Returns:
+        masks [H, W, N] bool and class ids [N] int32.
+
+    Raises:
+        ValueError: masks that are not [H, W, N], masks and class ids that differ in number, or a class id out of range.
+    """
+    loaded = dataset.load_mask(image_id)
+    if not isinstance(loaded, tuple | list) or len(loaded) != 2:
+        raise ValueError(f"{_name(dataset, image_id)}: load_mask must return (masks, class_ids); got {type(loaded)}.")
+    masks, class_ids = np.asarray(loaded[0]), np.asarray(loaded[1])
+    if masks.ndim != 3:
+        raise ValueError(
+            f"{_name(dataset, image_id)}: masks must be [height, width, instances]; load_mask returned shape {masks.shape}."
+        )
+    if class_ids.ndim != 1 or len(class_ids) != masks.shape[-1]:
+        raise ValueError(
+            f"{_name(dataset, image_id)}: load_mask returned {masks.shape[-1]} masks but class ids of shape "
+            f"{class_ids.shape}; there must be one id per mask."
+        )
+    ids = class_ids.astype(np.int32)
+    wrong = (ids != class_ids) | (np.abs(ids) >= dataset.num_classes)
+    if wrong.any():
+        raise ValueError(
+            f"{_name(dataset, image_id)}: class id {class_ids[wrong][0]} is out of range; the dataset has "
+            f"{dataset.num_classes} classes, background included, so ids run from 1 to {dataset.num_classes - 1} "
+            "(negative for crowds). Add the class with add_class, or map ids with map_source_class_id."
+        )
+    return masks if masks.dtype == bool else masks != 0, ids
+
+
+def _load_image(dataset: Dataset, image_id: int) -> np.ndarray:
+    image = dataset.load_image(image_id)
+    if not isinstance(image, np.ndarray) or image.ndim != 3 or not image.size:
+        got = f"shape {image.shape}" if isinstance(image, np.ndarray) else f"{type(image).__name__}"
+        raise ValueError(f"{_name(dataset, image_id)}: load_image must return [height, width, channels]; got {got}.")
+    return image
+
+
+def _load_instances(dataset: Dataset, image_id: int, image_shape: tuple) -> tuple[np.ndarray, np.ndarray]:
+    """Load instances and check that they fit the image."""
+    masks, class_ids = load_instances(dataset, image_id)
+    if not len(class_ids):
+        return np.zeros((*image_shape[:2], 0), bool), class_ids
+    if masks.shape[:2] != image_shape[:2]:
+        raise ValueError(
+            f"{_name(dataset, image_id)}: the image has {image_shape[0]} × {image_shape[1]} pixels (height × width), its "
+            f"masks {masks.shape[0]} × {masks.shape[1]}. load_mask must draw in the size of load_image's result; look for "
+            "height and width swapped, or an image turned by its EXIF tag."
+        )
+    return masks, class_ids
+
+
+def _name(dataset: Dataset, image_id: int) -> str:
+    """Name an image as its owner knows it."""
+    info = dataset.image_info[image_id]
+    path = f", {info['path']}" if info.get("path") else ""
+    return f"Image {image_id} (id {info['id']!r} of {info['source']!r}{path})"
