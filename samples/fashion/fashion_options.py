@@ -1,0 +1,160 @@
+"""The command line of the fashion sample. Imports no TensorFlow, so that --help and refusals come at once."""
+
+import argparse
+import math
+import os
+import re
+from dataclasses import dataclass
+
+from fashion_config import VARIANTS
+
+LAYER_GROUPS = ("heads", "3+", "4+", "5+", "all")
+WEIGHTS_HELP = "a .h5 file, coco, imagenet, imagenet:FILE, last (newest checkpoint under --logs) or none"
+EXAMPLE_STAGES = "heads:1e-3:5,4+:1e-3:10,all:1e-4:15"
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A stretch of training: which layers, how fast, how many epochs."""
+
+    layers: str
+    learning_rate: float
+    epochs: int
+
+
+def parse(arguments=None):
+    """Read the command line; nonsense ends the program with a message that says what to write."""
+    parser = argparse.ArgumentParser(
+        prog="fashion.py",
+        description="Find garments on people. Without --dataset: on embedded scenes, drawn from a seed.",
+    )
+    parser.add_argument("--debug", action="store_true", help="show where an error comes from")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="train | detect | evaluate")
+    train = commands.add_parser("train", help="train, with mAP after each epoch")
+    _add_data(train)
+    train.add_argument("--variant", choices=sorted(VARIANTS), help="default: small; with --dataset resnet50-256")
+    train.add_argument("--weights", default=None, help=f"{WEIGHTS_HELP}. Default: none")
+    train.add_argument("--layers", type=_layers, help="heads, 3+, 4+, 5+, all or a regular expression of layer names")
+    train.add_argument("--lr", type=_learning_rate, help="learning rate")
+    train.add_argument("--epochs", type=_count, help="epochs in total, those of a resumed run included")
+    train.add_argument("--stages", type=stages, help=f"layers:rate:epochs, …; for example {EXAMPLE_STAGES}")
+    train.add_argument("--batch", type=_count, help="images a step (IMAGES_PER_GPU)")
+    train.add_argument("--steps", type=_count, help="steps an epoch (STEPS_PER_EPOCH)")
+    train.add_argument("--validation-steps", type=_count, help="validation steps an epoch (VALIDATION_STEPS)")
+    train.add_argument("--map-limit", type=_count, help="images for the mAP after each epoch")
+    train.set_defaults(subset=None)
+
+    detect = commands.add_parser("detect", help="draw the garments found on photos")
+    detect.add_argument("--weights", default="last", help="a checkpoint of this sample, or last. Default: last")
+    detect.add_argument("--image", required=True, help="a photo, or a folder of photos")
+    detect.add_argument("--output", required=True, help="folder for the pictures and results.json")
+    detect.add_argument(
+        "--min-score", type=_share, default=None, help="show detections from this score on. Default: 0.5"
+    )
+    _add_logs(detect)
+
+    evaluate = commands.add_parser("evaluate", help="mAP of a checkpoint, class by class")
+    _add_data(evaluate)
+    evaluate.add_argument("--weights", default="last", help="a checkpoint of this sample, or last. Default: last")
+    evaluate.add_argument("--subset", choices=("train", "val"), default="val", help="default: val")
+    evaluate.add_argument("--map-limit", type=_count, help="evaluate this many images only")
+    options = parser.parse_args(arguments)
+    if options.command == "train":
+        _complete(train, options)
+    return options
+
+
+def stages(text):
+    """Read "heads:1e-3:5,4+:1e-3:10" as a list of Stages.
+
+    >>> stages("heads:1e-3:5,all:1e-4:15")[1]
+    Stage(layers='all', learning_rate=0.0001, epochs=15)
+    """
+    found = []
+    for part in text.split(","):
+        words = part.strip().rsplit(":", 2)
+        if len(words) != 3:
+            raise argparse.ArgumentTypeError(f"{part!r} is not layers:rate:epochs. Write for example {EXAMPLE_STAGES}")
+        found.append(Stage(_layers(words[0]), _learning_rate(words[1]), _count(words[2])))
+    return found
+
+
+def _add_data(parser):
+    parser.add_argument("--dataset", help="folder in iMaterialist form (train.csv, label_descriptions.json, train/)")
+    parser.add_argument(
+        "--rle-from", type=int, choices=(0, 1), help="number of the first pixel in EncodedPixels. Default: 1"
+    )
+    parser.add_argument(
+        "--val-share", type=_share, help="held back for validation where there is no val.csv. Default: 0.1"
+    )
+    parser.add_argument("--seed", type=_whole, help="of weights, order, sampling and that split. Default: 0")
+    _add_logs(parser)
+
+
+def _add_logs(parser):
+    default = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "logs")
+    parser.add_argument(
+        "--logs", default=os.path.normpath(default), help="folder of the runs. Default: logs/ beside samples/"
+    )
+
+
+def _complete(parser, options):
+    """Fill in what depends on other options, and refuse contradictions."""
+    single = [name for name in ("layers", "lr", "epochs") if getattr(options, name) is not None]
+    if options.stages and single:
+        parser.error(f"--stages says layers, rates and epochs: leave out --{single[0]}, or leave out --stages.")
+    if options.variant is None and options.weights != "last":
+        options.variant = "resnet50-256" if options.dataset else "small"
+    if not options.dataset:
+        for name in ("rle_from", "val_share"):
+            if getattr(options, name) is not None:
+                parser.error(f"--{name.replace('_', '-')} needs --dataset: the embedded scenes have no CSV.")
+
+
+def _layers(text):
+    if text in LAYER_GROUPS:
+        return text
+    wanted = (
+        f"write one of {', '.join(LAYER_GROUPS)}, or a regular expression of layer names such as (mrcnn_.*)|(fpn_.*)"
+    )
+    if not re.search(r"[.*|()\[\]\\]", text):
+        raise argparse.ArgumentTypeError(f"layers {text!r}: {wanted}")
+    try:
+        re.compile(text)
+    except re.error as error:
+        raise argparse.ArgumentTypeError(f"layers {text!r} is no regular expression ({error}): {wanted}") from error
+    return text
+
+
+def _learning_rate(text):
+    rate = _number(text)
+    if rate is None or not 0 < rate < 1:
+        raise argparse.ArgumentTypeError(f"learning rate {text!r}: write a number above 0 and below 1, such as 1e-3")
+    return rate
+
+
+def _count(text):
+    if not re.fullmatch(r"\d+", text) or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r}: write a whole number of at least 1")
+    return int(text)
+
+
+def _whole(text):
+    if not re.fullmatch(r"\d+", text):
+        raise argparse.ArgumentTypeError(f"{text!r}: write a whole number of at least 0")
+    return int(text)
+
+
+def _share(text):
+    share = _number(text)
+    if share is None or not 0 < share < 1:
+        raise argparse.ArgumentTypeError(f"{text!r}: write a number above 0 and below 1, such as 0.1")
+    return share
+
+
+def _number(text):
+    try:
+        number = float(text)
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None
