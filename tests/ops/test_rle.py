@@ -1,0 +1,134 @@
+"""mrcnn.ops.rle: hand-worked strings, round trips, and refusals."""
+
+import numpy as np
+import pytest
+from pycocotools import mask as coco_mask
+
+from mrcnn.ops import boxes, rle
+
+
+def random_masks(seed, height=23, width=17, count=3):
+    return np.random.default_rng(seed).random((height, width, count)) < 0.4
+
+
+def test_runs_go_down_the_columns_from_one():
+    assert rle.decode("2 3", (3, 2)).astype(int).tolist() == [[0, 1], [1, 0], [1, 0]]
+
+
+def test_runs_from_zero_on_request():
+    assert rle.decode("0 1", (3, 2), first_pixel=0)[0, 0]
+    assert rle.encode(np.array([[True]]), first_pixel=0) == "0 1"
+
+
+@pytest.mark.parametrize("first_pixel", [0, 1])
+@pytest.mark.parametrize("seed", range(5))
+def test_decode_is_the_inverse_of_encode(seed, first_pixel):
+    mask = random_masks(seed)[..., 0]
+    assert (rle.decode(rle.encode(mask, first_pixel=first_pixel), mask.shape, first_pixel=first_pixel) == mask).all()
+
+
+def test_an_empty_string_is_an_empty_mask():
+    assert not rle.decode("", (3, 2)).any()
+    assert rle.encode(np.zeros((3, 2))) == ""
+
+
+def test_a_full_mask_is_one_run():
+    assert rle.encode(np.ones((3, 2))) == "1 6"
+    assert rle.decode("1 6", (3, 2)).all()
+
+
+def test_runs_may_come_in_any_order_and_touch():
+    assert rle.decode("4 2 1 3", (3, 2)).sum() == 5
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("1 2 3", "3 values; starts and lengths come in pairs"),
+        ("1 x", "value 2 is 'x'"),
+        ("1 2.0", "value 2 is '2.0'"),
+        ("6 2", r"run 1 \(start 6, length 2\) is not inside an image of height 3 and width 2.*1…6"),
+        ("1 1 0 1", r"run 2 \(start 0"),
+        ("1 0", "length 0"),
+        ("1 -1", "length -1"),
+        ("1 3 3 1", r"run 1 \(start 1, length 3\) overlaps run 2"),
+        ("99999999999999999999999 1", "larger than any image"),
+    ],
+)
+def test_a_wrong_string_is_refused_with_the_place(text, message):
+    with pytest.raises(ValueError, match=message):
+        rle.decode(text, (3, 2))
+
+
+def test_something_other_than_text_is_refused():
+    with pytest.raises(ValueError, match="float nan"):
+        rle.decode(float("nan"), (3, 2))
+
+
+def test_another_first_pixel_is_refused():
+    with pytest.raises(ValueError, match="first_pixel=2"):
+        rle.decode("1 1", (3, 2), first_pixel=2)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_coco_masks_survive_the_round_trip(seed):
+    masks = random_masks(seed)
+    encoded = rle.encode_coco(masks)
+    assert (rle.decode_coco(encoded, masks.shape) == masks).all()
+    assert (rle.decode_coco(encoded[1]) == masks[..., 1]).all()
+    assert rle.area_coco(encoded).tolist() == masks.sum(axis=(0, 1)).tolist()
+    assert rle.boxes_coco(encoded).tolist() == boxes.from_masks(masks).tolist()
+
+
+def test_coco_counts_may_be_text_bytes_or_numbers():
+    mask = random_masks(0)[..., 0]
+    packed = rle.encode_coco(mask)
+    runs = np.flatnonzero(np.diff(np.concatenate([[0], mask.T.ravel(), [0]]).astype(int)))
+    counts = np.diff(np.concatenate([[0], runs, [mask.size]])).tolist()
+    for form in (packed["counts"], packed["counts"].decode(), counts):
+        assert (rle.decode_coco({"size": packed["size"], "counts": form}) == mask).all()
+
+
+def test_long_runs_are_read_as_pycocotools_writes_them():
+    mask = np.zeros((700, 900), bool)
+    mask[10:650, 100:800] = True
+    mask[300, 400] = False
+    assert (rle.decode_coco(coco_mask.encode(np.asfortranarray(mask.astype(np.uint8)))) == mask).all()
+
+
+def test_no_coco_masks_take_the_given_size():
+    assert rle.encode_coco(np.zeros((4, 5, 0))) == []
+    assert rle.decode_coco([], (4, 5)).shape == (4, 5, 0)
+    assert rle.boxes_coco([]).shape == (0, 4)
+
+
+def test_an_empty_coco_mask_has_a_zero_box():
+    assert rle.boxes_coco([rle.encode_coco(np.zeros((4, 5)))]).tolist() == [[0, 0, 0, 0]]
+
+
+def test_merging_unites_or_intersects():
+    one, two = random_masks(1)[..., 0], random_masks(2)[..., 0]
+    encoded = [rle.encode_coco(one), rle.encode_coco(two)]
+    assert (rle.decode_coco(rle.merge_coco(encoded)) == (one | two)).all()
+    assert (rle.decode_coco(rle.merge_coco(encoded, intersect=True)) == (one & two)).all()
+
+
+def test_merging_masks_of_different_sizes_is_refused():
+    with pytest.raises(ValueError, match=r"\(2, 2\), \(3, 3\)"):
+        rle.merge_coco([rle.encode_coco(np.ones((2, 2))), rle.encode_coco(np.ones((3, 3)))])
+
+
+def test_a_coco_mask_cut_short_is_refused():
+    packed = rle.encode_coco(random_masks(0)[..., 0])
+    with pytest.raises(ValueError, match="counts add up to"):
+        rle.decode_coco({"size": packed["size"], "counts": packed["counts"][:-2]})
+
+
+def test_a_coco_mask_of_another_size_is_refused():
+    with pytest.raises(ValueError, match=r"\(2, 2\).*\(3, 2\)"):
+        rle.decode_coco([rle.encode_coco(np.ones((2, 2)))], (3, 2))
+
+
+def test_something_that_is_no_coco_mask_is_refused():
+    with pytest.raises(ValueError, match="COCO mask is"):
+        rle.decode_coco([{"counts": [4]}])
