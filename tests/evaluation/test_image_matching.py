@@ -142,4 +142,14 @@ def test_share_inside_a_crowd_is_of_the_prediction():
     pred[:2, :2, 0] = True  # 4 pixels, 2 of them inside; the second one is empty
     crowd = np.zeros((4, 4, 1), bool)
     crowd[:, 1:] = True
-    assert matching.crowd_overlaps(pred, crowd).tolist() == [[0.5], [0.0]]
+    overlaps = matching.compatible_overlaps(pred, crowd, np.ones((2, 1), bool), np.array([True]))
+    assert overlaps.tolist() == [[0.5], [0.0]]
+
+
+def test_overlaps_of_compatible_pairs_are_those_of_all_pairs():
+    rng = np.random.default_rng(2)
+    pred, gt = rng.random((9, 7, 5)) < 0.5, rng.random((9, 7, 4)) < 0.5
+    gt[:, :, 3] = False
+    compatible = rng.random((5, 4)) < 0.5
+    found = matching.compatible_overlaps(pred, gt, compatible, np.zeros(4, bool))
+    np.testing.assert_allclose(found, np.where(compatible, matching.mask_overlaps(pred, gt), 0), rtol=1e-6)

@@ -139,6 +139,18 @@ def test_the_historic_figure_is_the_mean_over_images():
     assert three_images().result().per_image == pytest.approx((5 / 6 + 1 / 2 + 0) / 3)
 
 
+def test_the_historic_figure_is_that_of_compute_ap_on_random_images_without_crowds():
+    rng = np.random.default_rng(5)
+    accumulator, aps = precision.APAccumulator(num_classes=4), []
+    for i in range(12):
+        ids, masks, found = random_image(rng, i)
+        ids = np.abs(ids)
+        accumulator.add(ids, found, gt_masks=masks)
+        boxes = np.ones((len(ids), 4))  # no padding
+        aps.append(precision.compute_ap(boxes, ids, masks, *found.values())[0])
+    assert accumulator.result().per_image == pytest.approx(np.mean(aps))
+
+
 def test_the_historic_figure_counts_an_empty_image_left_alone_as_one():
     accumulator = precision.APAccumulator(num_classes=2)
     accumulator.add([], detections([], [], []), gt_masks=np.zeros((8, 10, 0), bool))
