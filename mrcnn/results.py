@@ -122,9 +122,8 @@ class Detections(dict):
     @property
     def areas(self) -> np.ndarray:
         """[N] int64, the pixels of each mask."""
-        columns = np.add.reduce(
-            self["masks"].view(np.uint8), axis=0, dtype=np.uint32
-        )  # [W, N]; 8 × count_nonzero's speed
+        masks = np.asarray(self["masks"]).astype(bool, copy=False)  # another dtype may have been assigned
+        columns = np.add.reduce(masks.view(np.uint8), axis=0, dtype=np.uint32)  # [W, N]; 8 × count_nonzero's speed
         return columns.sum(axis=0, dtype=np.int64)
 
     def copy(self) -> Detections:
