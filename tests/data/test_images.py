@@ -1,0 +1,186 @@
+"""mrcnn.data.images: hand-worked numbers, real files in several formats, and refusals."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mrcnn.data import images
+
+
+@pytest.fixture
+def photo():
+    """40 × 30 (width × height), smooth, so that JPEG keeps it."""
+    y, x = np.mgrid[:30, :40]
+    return np.stack([x * 6, y * 8, np.full_like(x, 100)], axis=-1).astype(np.uint8)
+
+
+def test_a_png_comes_back_as_rgb(tmp_path, photo):
+    Image.fromarray(photo).save(tmp_path / "a.png")
+    assert (images.read(tmp_path / "a.png") == photo).all()
+
+
+def test_a_jpeg_comes_back_nearly(tmp_path, photo):
+    Image.fromarray(photo).save(tmp_path / "a.jpg", quality=95)
+    assert np.abs(images.read(str(tmp_path / "a.jpg")).astype(int) - photo).mean() < 2
+
+
+def test_grey_becomes_rgb(tmp_path, photo):
+    Image.fromarray(photo[..., 0]).save(tmp_path / "a.png")
+    assert (images.read(tmp_path / "a.png") == photo[..., :1]).all()
+
+
+def test_transparency_is_dropped(tmp_path, photo):
+    with_alpha = np.concatenate([photo, np.full((30, 40, 1), 9, np.uint8)], axis=-1)
+    Image.fromarray(with_alpha).save(tmp_path / "a.png")
+    assert (images.read(tmp_path / "a.png") == photo).all()
+
+
+def test_a_palette_becomes_rgb(tmp_path):
+    image = Image.fromarray(np.array([[0, 1]], np.uint8), mode=None).convert("P")
+    image.putpalette([10, 20, 30, 40, 50, 60])
+    image.save(tmp_path / "a.png")
+    assert images.read(tmp_path / "a.png").tolist() == [[[10, 20, 30], [40, 50, 60]]]
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "webp", "tiff"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_exif_orientation_is_applied(tmp_path, photo, orientation, suffix):
+    stored = {
+        1: photo,
+        2: photo[:, ::-1],
+        3: photo[::-1, ::-1],
+        4: photo[::-1],
+        5: photo.swapaxes(0, 1),
+        6: np.rot90(photo, 1),
+        7: photo[::-1, ::-1].swapaxes(0, 1),
+        8: np.rot90(photo, -1),
+    }[orientation]
+    image = Image.fromarray(np.ascontiguousarray(stored))
+    exif = image.getexif()
+    exif[0x0112] = orientation
+    image.save(tmp_path / f"a.{suffix}", exif=exif, quality=95)
+    upright = images.read(tmp_path / f"a.{suffix}")
+    assert upright.shape == photo.shape
+    assert np.abs(upright.astype(int) - photo).mean() < 3
+
+
+def test_pillow_reads_what_opencv_cannot_and_turns_it_alike(tmp_path, photo):
+    for orientation, stored in ((6, np.rot90(photo, 1)), (7, photo[::-1, ::-1].swapaxes(0, 1)), (4, photo[::-1])):
+        image = Image.fromarray(np.ascontiguousarray(stored))
+        exif = image.getexif()
+        exif[0x0112] = orientation
+        image.save(tmp_path / "a.png", exif=exif)
+        assert (images._read_with_pillow(str(tmp_path / "a.png")) == photo).all()
+
+
+def test_a_missing_file_is_named():
+    with pytest.raises(FileNotFoundError, match="nowhere/a.jpg"):
+        images.read("nowhere/a.jpg")
+
+
+@pytest.mark.parametrize("content", [b"", b"this is no image"])
+def test_a_file_without_an_image_is_named(tmp_path, content):
+    (tmp_path / "bad.jpg").write_bytes(content)
+    with pytest.raises(ValueError, match="bad.jpg"):
+        images.read(tmp_path / "bad.jpg")
+
+
+def test_to_rgb_refuses_two_channels():
+    with pytest.raises(ValueError, match=r"\(4, 4, 2\)"):
+        images.to_rgb(np.zeros((4, 4, 2)))
+
+
+def test_square_puts_the_odd_pixel_below_and_right(photo):
+    resized = images.resize(photo, max_dim=43)
+    assert resized.window == (6, 1, 36, 41) and resized.padding == [(6, 7), (1, 2), (0, 0)]
+    assert (resized.image[6:36, 1:41] == photo).all() and resized.image.sum() == photo.sum()
+
+
+def test_square_never_reduces_to_min_dim(photo):
+    resized = images.resize(photo, min_dim=10, max_dim=64)
+    assert resized.scale == 1 and isinstance(resized.scale, int)
+
+
+def test_pad64_pads_to_multiples_of_64(photo):
+    resized = images.resize(photo, min_dim=64, mode="pad64")
+    assert resized.image.shape == (64, 128, 3)
+    y1, x1, y2, x2 = resized.window
+    assert (y2 - y1, x2 - x1) == (64, round(40 * 64 / 30))
+
+
+def test_none_returns_the_image_itself(photo):
+    assert images.resize(photo, 10, 20, 3.0, "none").image is photo
+
+
+def test_crop_follows_the_generator(photo):
+    first, second = (images.resize(photo, 16, mode="crop", rng=np.random.default_rng(4)) for _ in range(2))
+    assert first.crop == second.crop
+    y, x, height, width = first.crop
+    assert (first.image == photo[y : y + height, x : x + width]).all() and (height, width) == (16, 16)
+
+
+def test_crops_reach_both_borders(photo):
+    rng = np.random.default_rng(0)
+    places = [images.resize(photo, 28, mode="crop", rng=rng).crop[:2] for _ in range(300)]
+    assert {y for y, _ in places} == {0, 1, 2} and {x for _, x in places} == set(range(13))
+
+
+def test_a_flat_image_stays_flat_when_resized():
+    flat = np.full((50, 37, 3), 201, np.uint8)
+    for max_dim in (24, 33, 71, 128):
+        resized = images.resize(flat, min_dim=max_dim, max_dim=max_dim)
+        y1, x1, y2, x2 = resized.window
+        assert (resized.image[y1:y2, x1:x2] == 201).all()
+
+
+def test_a_sliver_keeps_one_pixel():
+    assert images.resize(np.ones((1, 1000, 3), np.uint8), max_dim=64).window == (31, 0, 32, 64)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32, np.float64, bool])
+def test_resize_keeps_the_dtype(dtype):
+    assert images.resize(np.ones((30, 40, 3), dtype), min_dim=64, max_dim=64).image.dtype == dtype
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"mode": "round"}, "'round' is unknown; use one of none, square, pad64, crop"),
+        ({"mode": "pad64"}, "multiple of 64; it is None"),
+        ({"mode": "pad64", "min_dim": 100}, "multiple of 64; it is 100"),
+        ({"mode": "crop"}, "IMAGE_MIN_DIM; it is None"),
+        ({"mode": "square"}, "IMAGE_MAX_DIM pixels; it is None"),
+    ],
+)
+def test_impossible_sizes_are_refused(photo, arguments, message):
+    with pytest.raises(ValueError, match=message):
+        images.resize(photo, **arguments)
+
+
+@pytest.mark.parametrize("shape", [(30, 40), (0, 40, 3)])
+def test_what_is_no_image_is_not_resized(shape):
+    with pytest.raises(ValueError, match="height, width, channels"):
+        images.resize(np.zeros(shape, np.uint8), max_dim=64)
+
+
+def test_unmold_is_the_inverse_of_mold(photo):
+    mean = [123.7, 116.8, 103.9]
+    molded = images.mold(photo, mean, out=np.empty(photo.shape, np.float32))
+    assert molded.dtype == np.float32
+    assert (images.unmold(molded, mean) == photo).all()
+    assert (images.unmold(molded, mean, rounding=False) <= photo).all()
+
+
+def test_mold_refuses_another_number_of_channels(photo):
+    with pytest.raises(ValueError, match="MEAN_PIXEL 1 values"):
+        images.mold(photo, [1.0])
+
+
+def test_a_meta_vector_comes_apart_as_it_was_put_together():
+    meta = images.compose_meta(3, (30, 40, 3), (64, 64, 3), (8, 0, 56, 64), 1.6, np.array([1, 0, 1]))
+    parsed = images.parse_meta(meta[None])
+    assert parsed["image_id"] == 3 and parsed["scale"] == np.float32(1.6)
+    assert parsed["original_image_shape"].tolist() == [[30, 40, 3]]
+    assert parsed["image_shape"].tolist() == [[64, 64, 3]]
+    assert parsed["window"].tolist() == [[8, 0, 56, 64]]
+    assert parsed["active_class_ids"].tolist() == [[1, 0, 1]]
