@@ -100,8 +100,10 @@ def apply(
         augmentation.seed_(int(rng.integers(2**31)))
     drawn = augmentation.to_deterministic()
     hooks = imgaug.HooksImages(activator=lambda images, augmenter, parents, default: _acts_on_masks(augmenter))
-    new_image = drawn.augment_image(image)
-    new_masks = drawn.augment_image(masks.astype(np.uint8), hooks=hooks) if masks.shape[-1] else masks
+    new_image, new_masks = drawn.augment_images([image])[0], masks
+    if masks.shape[-1]:
+        # As a list: imgaug takes a single array of more than 31 channels for a batch, and warns.
+        new_masks = drawn.augment_images([masks.astype(np.uint8)], hooks=hooks)[0]
     if new_image.shape != image.shape or new_masks.shape != masks.shape:
         raise ValueError(
             f"Augmenter {augmentation.name} changed the image from {image.shape} to {new_image.shape} and the masks "

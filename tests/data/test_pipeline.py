@@ -1,0 +1,288 @@
+"""mrcnn.data.pipeline: shapes and order of the inputs, purity of the items, and bad images."""
+
+import logging
+import threading
+
+import numpy as np
+import pytest
+
+from mrcnn.config import Config
+from mrcnn.data import augment, pipeline
+from mrcnn.data.dataset import Dataset
+from mrcnn.ops import anchors as anchor_ops
+from mrcnn.ops import masks as mask_ops
+
+
+class SmallConfig(Config):
+    NAME = "small"
+    NUM_CLASSES = 3
+    IMAGE_MIN_DIM = IMAGE_MAX_DIM = 64
+    MINI_MASK_SHAPE = (14, 14)
+    MAX_GT_INSTANCES = 4
+    RPN_TRAIN_ANCHORS_PER_IMAGE = 32
+    RPN_ANCHOR_SCALES = (8, 16, 32, 48, 64)
+
+
+class Squares(Dataset):
+    """Image i is grey of value i and has instances[i] squares."""
+
+    def __init__(self, instances, broken=(), side=64):
+        super().__init__()
+        self.instances, self.broken, self.side = instances, set(broken), side
+        self.add_class("a", 1, "one")
+        self.add_class("a", 2, "two")
+        for i in range(len(instances)):
+            self.add_image("a", f"image-{i}", None)
+        self.prepare()
+
+    def load_image(self, image_id):
+        if image_id in self.broken:
+            raise OSError("disk error")
+        return np.full((self.side, self.side, 3), image_id, np.uint8)
+
+    def load_mask(self, image_id):
+        count = self.instances[image_id]
+        masks = np.zeros((self.side, self.side, count), np.uint8)
+        for i in range(count):
+            masks[4 * i : 4 * i + 10, 10:30, i] = 1
+        return masks, np.arange(count) % 2 + 1
+
+
+def anchors(config=None, shape=(64, 64)):
+    config = config or SmallConfig()
+    shapes = anchor_ops.feature_shapes(shape, config.BACKBONE_STRIDES)
+    return anchor_ops.generate_pyramid(
+        config.RPN_ANCHOR_SCALES, config.RPN_ANCHOR_RATIOS, shapes, config.BACKBONE_STRIDES
+    )
+
+
+def batches(dataset, config=None, batch_size=2, steps=3, **kwargs):
+    kwargs.setdefault("anchors", anchors(config))
+    return pipeline.Batches(
+        dataset, config or SmallConfig(), batch_size=batch_size, steps=steps, **{"seed": 0, **kwargs}
+    )
+
+
+def image_ids(source, epoch):
+    """The images of an epoch, by the id in their meta vectors."""
+    return [int(meta[0]) for step in range(len(source)) for meta in source.batch(epoch, step)[1]]
+
+
+def equal(first, second):
+    return all(np.array_equal(one, two) for one, two in zip(first, second, strict=True))
+
+
+def test_a_batch_holds_the_seven_inputs_in_the_historic_order():
+    count = len(anchors())
+    inputs = batches(Squares([1, 2, 3])).batch(0, 0)
+    assert [(array.shape, array.dtype.name) for array in inputs] == [
+        ((2, 64, 64, 3), "float32"),
+        ((2, 15), "float32"),
+        ((2, count, 1), "int32"),
+        ((2, 32, 4), "float32"),
+        ((2, 4), "int32"),
+        ((2, 4, 4), "int32"),
+        ((2, 14, 14, 4), "bool"),
+    ]
+
+
+def test_full_masks_without_mini_masks():
+    config = SmallConfig()
+    config.USE_MINI_MASK = False
+    *_, boxes, masks = batches(Squares([1, 2, 3]), config).batch(0, 0)
+    assert masks.shape == (2, 64, 64, 4)
+    y1, x1, y2, x2 = boxes[0, 0]
+    assert masks[0, y1:y2, x1:x2, 0].all() and masks[0, ..., 0].sum() == 200
+
+
+def test_instances_come_first_then_zeros():
+    item = batches(Squares([2]), shuffle=False).item(0, 0)
+    assert item.class_ids.tolist() == [1, 2, 0, 0]
+    assert item.boxes.tolist() == [[0, 10, 10, 30], [4, 10, 14, 30], [0, 0, 0, 0], [0, 0, 0, 0]]
+    assert item.masks[..., :2].all() and not item.masks[..., 2:].any()
+
+
+def test_the_image_is_molded():
+    item = batches(Squares([1, 1, 1]), shuffle=False).item(0, 2)
+    np.testing.assert_allclose(item.image[5, 5], 2 - SmallConfig.MEAN_PIXEL, rtol=1e-6)
+
+
+def test_surplus_instances_are_left_out_at_random():
+    source = batches(Squares([9]))
+    tops = {tuple(source.item(0, i).boxes[:, 0]) for i in range(6)}
+    assert len(tops) > 1
+    assert all(len(set(some)) == 4 and list(some) == sorted(some) for some in tops)
+
+
+@pytest.mark.parametrize(("count", "batch_size", "steps"), [(5, 2, 3), (7, 2, 2), (3, 2, 5)])
+def test_every_image_comes_once_a_pass(count, batch_size, steps):
+    source = batches(Squares([1] * count), batch_size=batch_size, steps=steps)
+    seen = [i for epoch in range(2 * count) for i in image_ids(source, epoch)]
+    for start in range(0, len(seen) - count, count):
+        assert sorted(seen[start : start + count]) == list(range(count))
+
+
+def test_passes_differ_in_order_and_so_do_seeds():
+    dataset = Squares([1] * 12)
+    source, other = (batches(dataset, batch_size=4, steps=3, seed=seed) for seed in (0, 1))
+    assert image_ids(source, 0) != image_ids(source, 1)
+    assert image_ids(source, 0) != image_ids(other, 0)
+
+
+def test_a_batch_does_not_depend_on_what_was_loaded_before():
+    dataset = Squares([9, 1, 2, 0, 5])
+    fresh = batches(dataset).batch(3, 1)
+    used = batches(dataset)
+    for epoch, index in ((0, 0), (3, 2), (1, 1)):
+        used.batch(epoch, index)
+    assert equal(used.batch(3, 1), fresh) and equal(used.batch(3, 1), fresh)
+
+
+def test_a_batch_is_the_same_in_any_thread():
+    source = batches(Squares([9, 1, 2, 0, 5], broken=[1]), batch_size=2, steps=6)
+    expected = [source.batch(0, i) for i in range(6)]
+    results = {}
+
+    def work(index):
+        results[index] = source.batch(0, index)
+
+    threads = [threading.Thread(target=work, args=(i,)) for i in (5, 0, 3, 1, 4, 2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert all(equal(results[i], expected[i]) for i in range(6))
+
+
+def test_validation_shows_the_same_images_in_order_every_epoch():
+    source = batches(Squares([9, 1, 2]), shuffle=False, batch_size=2, steps=2)
+    assert image_ids(source, 0) == [0, 1, 2, 0]
+    assert all(equal(source.batch(0, i), source.batch(7, i)) for i in range(2))
+
+
+def test_a_bad_image_is_replaced_by_the_next_counted_and_logged_once(caplog):
+    source = batches(Squares([1, 1, 1, 1], broken=[1]), shuffle=False, batch_size=4, steps=1)
+    with caplog.at_level(logging.WARNING):
+        assert image_ids(source, 0) == [0, 2, 2, 3]
+        image_ids(source, 1)
+    assert source.skipped == {1: "OSError: disk error"}
+    assert [record.getMessage() for record in caplog.records] == [
+        "Skipping image 1 (1 skipped so far): OSError: disk error"
+    ]
+
+
+def test_only_bad_images_end_in_an_error_with_count_and_reason():
+    dataset = Squares([1, 1, 1], broken=[0, 1, 2])
+    with pytest.raises(ValueError, match="None of the 3 images.*image 0: OSError: disk error"):
+        batches(dataset, shuffle=False).batch(0, 0)
+
+
+def test_images_without_instances_train_as_negatives():
+    item = batches(Squares([0, 1]), shuffle=False).item(0, 0)
+    assert item.meta[0] == 0 and not item.class_ids.any() and (item.rpn_match == -1).sum() == 32
+
+
+def test_images_without_instances_are_passed_over_on_request():
+    config = SmallConfig()
+    config.TRAIN_EMPTY_IMAGES = False
+    source = batches(Squares([0, 1, 0]), config, shuffle=False)
+    assert image_ids(source, 0) == [1] * 6 and source.skipped == {}
+
+
+def test_a_dataset_without_any_instance_is_refused():
+    with pytest.raises(ValueError, match="None of the 3 images has an instance"):
+        batches(Squares([0, 0, 0]))
+
+
+def test_the_search_for_an_instance_survives_bad_images_and_stops_at_the_first():
+    dataset, asked = Squares([0, 0, 1, 1]), []
+    load_mask = dataset.load_mask
+
+    def failing(image_id):
+        asked.append(image_id)
+        if image_id == 0:
+            raise KeyError("annotations")
+        return load_mask(image_id)
+
+    dataset.load_mask = failing
+    batches(dataset)
+    assert asked == [0, 1, 2]
+    dataset.instances = [0, 0, 0, 0]
+    with pytest.raises(ValueError, match="failed for 1 of them, first image 0: KeyError: 'annotations'"):
+        batches(dataset)
+
+
+def test_an_empty_dataset_is_refused():
+    with pytest.raises(ValueError, match=r"no images \(0 were added\)"):
+        batches(Squares([]))
+
+
+def test_a_dataset_that_is_not_prepared_is_refused():
+    dataset = Dataset()
+    dataset.add_image("a", 0, None)
+    with pytest.raises(ValueError, match="1 were added.*prepare"):
+        batches(dataset)
+
+
+def test_another_number_of_classes_is_refused():
+    config = SmallConfig()
+    config.NUM_CLASSES = 5
+    with pytest.raises(ValueError, match="has 3 classes.*NUM_CLASSES is 5.*Set NUM_CLASSES = 3"):
+        batches(Squares([1]), config)
+
+
+@pytest.mark.parametrize("arguments", [{"batch_size": 0}, {"steps": 0}, {"seed": -1}])
+def test_impossible_counts_are_refused(arguments):
+    with pytest.raises(ValueError, match="start at"):
+        batches(Squares([1]), **arguments)
+
+
+def test_images_of_different_sizes_do_not_share_a_batch():
+    config = SmallConfig()
+    config.IMAGE_RESIZE_MODE = "none"
+    dataset = Squares([1, 1])
+    dataset.load_image = lambda image_id: np.zeros((64, 64 * (1 + image_id), 3), np.uint8)
+    dataset.load_mask = lambda image_id: (np.ones((64, 64 * (1 + image_id), 1)), np.array([1]))
+    by_shape = {"anchors": lambda shape: anchors(config, shape), "shuffle": False}
+    with pytest.raises(ValueError, match="differ in size.*IMAGES_PER_GPU = 1"):
+        batches(dataset, config, **by_shape).batch(0, 0)
+    single = batches(dataset, config, batch_size=1, **by_shape)
+    assert single.batch(0, 1)[2].shape[1] == 2 * single.batch(0, 0)[2].shape[1]
+
+
+def test_a_size_that_the_pyramid_cannot_take_is_a_bad_image():
+    config = SmallConfig()
+    config.IMAGE_RESIZE_MODE = "none"
+    with pytest.raises(ValueError, match="None of the 2 images.*50 × 50.*multiples of 64"):
+        batches(Squares([1, 1], side=50), config).batch(0, 0)
+
+
+def test_augmentation_follows_the_item_and_spares_excepted_sources():
+    try:
+        augmenters = augment.import_imgaug().augmenters
+    except ImportError as error:
+        pytest.skip(str(error))
+    dataset, flip = Squares([1, 1]), augmenters.Fliplr(1.0)
+    assert batches(dataset, augmentation=flip).item(0, 0).boxes[0].tolist() == [0, 34, 10, 54]
+    spared = batches(dataset, augmentation=flip, no_augmentation_sources=["a"])
+    assert spared.item(0, 0).boxes[0].tolist() == [0, 10, 10, 30]
+    sometimes = batches(dataset, augmentation=augmenters.Fliplr(0.5))
+    lefts = [sometimes.item(0, i).boxes[0, 1] for i in range(20)]
+    assert set(lefts) == {10, 34} and lefts == [sometimes.item(0, i).boxes[0, 1] for i in range(20)]
+
+
+def test_validation_takes_no_augmentation():
+    try:
+        flip = augment.import_imgaug().augmenters.Fliplr(1.0)
+    except ImportError as error:
+        pytest.skip(str(error))
+    with pytest.raises(ValueError, match="augmentation must be None"):
+        batches(Squares([1]), shuffle=False, augmentation=flip)
+
+
+def test_mini_masks_expand_to_the_masks_that_full_size_gives():
+    full = SmallConfig()
+    full.USE_MINI_MASK = False
+    mini_item, full_item = (batches(Squares([3]), config, shuffle=False).item(0, 0) for config in (SmallConfig(), full))
+    expanded = mask_ops.expand(mini_item.boxes[:3], mini_item.masks[..., :3], (64, 64))
+    assert (expanded == full_item.masks[..., :3]).all()
