@@ -200,10 +200,12 @@ def from_masks(masks: np.ndarray) -> np.ndarray:
     result = np.zeros((masks.shape[-1], 4), np.int32)
     if not masks.size:
         return result
-    for start, lines in ((0, masks.any(axis=1)), (1, masks.any(axis=0))):  # [H, N], [W, N]
-        found = lines.any(axis=0)
-        result[found, start] = lines.argmax(axis=0)[found]
-        result[found, start + 2] = len(lines) - lines[::-1].argmax(axis=0)[found]
+    # One mask after the other in memory: a reduction along rows of interleaved masks takes ten times as long.
+    masks = np.ascontiguousarray(np.moveaxis(masks.astype(bool, copy=False), -1, 0))  # [N, H, W]
+    for start, lines in ((0, masks.any(axis=2)), (1, masks.any(axis=1))):  # [N, H], [N, W]
+        found = lines.any(axis=1)
+        result[found, start] = lines.argmax(axis=1)[found]
+        result[found, start + 2] = lines.shape[1] - lines[:, ::-1].argmax(axis=1)[found]
     return result
 
 

@@ -68,7 +68,7 @@ def resize_mask(
     masks = np.asarray(masks)
     rows, columns = (_nearest(size, max(1, round(size * scale))) for size in masks.shape[:2])
     if scale != 1:
-        masks = masks[np.maximum(rows, 0)][:, np.maximum(columns, 0)]
+        masks = masks.take(np.maximum(rows, 0), axis=0).take(np.maximum(columns, 0), axis=1)
         masks[rows < 0] = 0
         masks[:, columns < 0] = 0
     if crop is not None:
@@ -158,16 +158,16 @@ def paste_many(
         threshold: a pixel of at least this belongs to the mask.
 
     Returns:
-        [H, W, N] bool.
+        [H, W, N] bool, laid out so that one instance's mask is contiguous in memory.
 
     >>> paste_many(np.ones((0, 28, 28)), np.zeros((0, 4)), (5, 6)).shape
     (5, 6, 0)
     """
-    result = np.zeros((int(image_shape[0]), int(image_shape[1]), len(masks)), bool)
-    for i, (mask, box) in enumerate(zip(masks, np.asarray(boxes, np.int64), strict=True)):
-        place, values = _resize_into(mask, box, result.shape)
-        result[(*place, i)] = values >= threshold
-    return result
+    result = np.zeros((len(masks), int(image_shape[0]), int(image_shape[1])), bool)
+    for layer, mask, box in zip(result, masks, np.asarray(boxes, np.int64), strict=True):
+        place, values = _resize_into(mask, box, layer.shape)
+        layer[place] = values >= threshold
+    return result.transpose(1, 2, 0)
 
 
 def overlaps(masks1: np.ndarray, masks2: np.ndarray, *, undefined: float = 0.0) -> np.ndarray:
@@ -193,9 +193,9 @@ def overlaps(masks1: np.ndarray, masks2: np.ndarray, *, undefined: float = 0.0) 
         return np.zeros((masks1.shape[-1], masks2.shape[-1]), np.float32)
     if masks1.shape[:2] != masks2.shape[:2]:
         raise ValueError(f"Masks of different images cannot overlap: {masks1.shape[:2]} and {masks2.shape[:2]} pixels.")
-    flat1, flat2 = ((m > 0.5).reshape(-1, m.shape[-1]).astype(np.float32) for m in (masks1, masks2))
-    intersection = flat1.T @ flat2
-    union = flat1.sum(axis=0)[:, None] + flat2.sum(axis=0)[None] - intersection
+    flat1, flat2 = (_planes(m > 0.5).reshape(m.shape[-1], -1).astype(np.float32) for m in (masks1, masks2))
+    intersection = flat1 @ flat2.T
+    union = flat1.sum(axis=1)[:, None] + flat2.sum(axis=1)[None] - intersection
     return np.divide(intersection, union, out=np.full_like(union, undefined), where=union > 0)
 
 
@@ -212,6 +212,11 @@ def not_empty(masks: np.ndarray) -> np.ndarray:
     [False, True]
     """
     return np.asarray(masks).any(axis=0).any(axis=0)
+
+
+def _planes(masks: np.ndarray) -> np.ndarray:
+    """Return masks [H, W, N] as [N, H, W]."""
+    return np.moveaxis(masks, -1, 0)
 
 
 def _nearest(size: int, new_size: int) -> np.ndarray:
@@ -249,6 +254,10 @@ def _resize_into(
     if bottom <= top or right <= left:
         return place, np.zeros((place[0].stop - top, place[1].stop - left), np.float32)
     mask = np.asarray(mask, np.float32)
+    if y2 - y1 <= 2 * image_shape[0] and x2 - x1 <= 2 * image_shape[1]:
+        values = resize_bilinear(mask, (y2 - y1, x2 - x1))
+        return place, values[top - y1 : bottom - y1, left - x1 : right - x1]
+    # A box that dwarfs the image: the same numbers by weights, for the visible samples only.
     rows = _weights(mask.shape[0], y2 - y1, top - y1, bottom - y1)
     columns = _weights(mask.shape[1], x2 - x1, left - x1, right - x1)
     return place, np.clip(rows @ mask @ columns.T, mask.min(), mask.max())
