@@ -11,7 +11,7 @@ A scene is a pure function of (seed, index, size). Its rules, which the tests ho
 """
 
 from dataclasses import dataclass
-from functools import lru_cache
+from typing import Any
 
 import numpy as np
 
@@ -89,14 +89,10 @@ def scene(seed: int, index: int, size: int = 128) -> Scene:
     )
 
 
-@lru_cache(maxsize=16)
-def _recent_scene(seed: int, index: int, size: int) -> Scene:
-    """Keep the last few scenes: image and masks of one are usually asked for one after the other."""
-    return scene(seed, index, size)
-
-
 class SceneDataset(dataset.Dataset):
-    """Embedded scenes as a Dataset: nothing is stored, scenes are drawn when they are asked for.
+    """Embedded scenes as a Dataset: drawn when they are asked for, and kept as long as they fit into CACHE_BYTES.
+
+    A kept scene is its image and one byte a pixel that numbers the instances, 64 KiB at 128 px.
 
     >>> scenes = SceneDataset()
     >>> scenes.load(count=3, seed=1, size=128)
@@ -106,6 +102,11 @@ class SceneDataset(dataset.Dataset):
     """
 
     SOURCE = "scenes"
+    CACHE_BYTES = 160 * 2**20
+
+    def __init__(self, class_map: Any = None) -> None:
+        super().__init__(class_map)
+        self._kept: dict[int, tuple[np.ndarray, np.ndarray, np.ndarray]] = {}
 
     def load(self, count: int, seed: int, size: int = 128, first: int = 0) -> None:
         """Add the scenes first … first + count - 1 of series `seed`, `size` pixels a side; then call prepare().
@@ -126,16 +127,24 @@ class SceneDataset(dataset.Dataset):
 
     def load_image(self, image_id: int) -> np.ndarray:
         """Draw an image: [size, size, 3] uint8 RGB."""
-        return self._scene(image_id).image.copy()
+        return self._scene(image_id)[0].copy()
 
     def load_mask(self, image_id: int) -> tuple[np.ndarray, np.ndarray]:
         """Draw the visible masks: [size, size, N] bool, and class ids [N] int32."""
-        drawn = self._scene(image_id)
-        return drawn.masks.copy(), drawn.class_ids.copy()
+        _, numbers, class_ids = self._scene(image_id)
+        return numbers[:, :, None] == np.arange(1, len(class_ids) + 1, dtype=np.uint8), class_ids.copy()
 
-    def _scene(self, image_id: int) -> Scene:
-        info = self.image_info[image_id]
-        return _recent_scene(info["seed"], info["index"], info["size"])
+    def _scene(self, image_id: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return image [size, size, 3], instance numbers from 1 [size, size] uint8 (0: none) and class ids [N]."""
+        kept = self._kept.get(image_id)
+        if kept is None:
+            info = self.image_info[image_id]
+            drawn = scene(info["seed"], info["index"], info["size"])
+            order = np.arange(1, len(drawn.class_ids) + 1, dtype=np.uint8)
+            kept = (drawn.image, np.max(drawn.masks * order, axis=2, initial=0), drawn.class_ids)
+            if (len(self._kept) + 1) * (drawn.image.nbytes + kept[1].nbytes) <= self.CACHE_BYTES:
+                self._kept[image_id] = kept
+        return kept
 
 
 def _refusal(seed: int, index: int, size: int) -> str:

@@ -159,6 +159,16 @@ def test_dataset_hands_out_copies():
     assert np.array_equal(scenes.load_image(0), SCENES[0].image) and scenes.load_mask(0)[0].any()
 
 
+def test_dataset_keeps_no_more_than_its_cache():
+    scenes = synthetic.SceneDataset()
+    scenes.CACHE_BYTES = 2 * 128 * 128 * 4
+    scenes.load(count=3, seed=11)
+    scenes.prepare()
+    drawn = [scenes.load_image(image_id) for image_id in scenes.image_ids]
+    assert len(scenes._kept) == 2
+    assert np.array_equal(scenes.load_image(2), drawn[2]) and np.array_equal(drawn[2], SCENES[2].image)
+
+
 @pytest.mark.parametrize(("count", "size"), [(0, 128), (3, 20)])
 def test_dataset_refuses_nonsense(count, size):
     with pytest.raises(ValueError, match="at least"):
