@@ -17,12 +17,13 @@ $(BIN)/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "mrcnn needs Python 3.11 or later: make PYTHON=python3.11")'
 	$(PYTHON) -m venv $(VENV)
 
-# imgaug without its opencv-python, which would lie over opencv-python-headless.
+# imgaug comes last and without its opencv-python, which would lie over opencv-python-headless; pip may say that
+# opencv-python is missing, which does no harm.
 $(INSTALLED): setup.py | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet --editable '.[test]'
-	$(BIN)/python -m pip install --quiet --no-deps 'imgaug==0.4.0'
 	$(BIN)/python -m pip install --quiet imageio scikit-image scipy Shapely six
+	$(BIN)/python -m pip install --quiet --no-deps 'imgaug==0.4.0'
 	touch $@
 
 $(INSTALLED_JAX): $(INSTALLED)
