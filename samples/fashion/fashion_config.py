@@ -22,6 +22,7 @@ class FashionConfig(Config):
     # kept from 0.05 on; pictures show those from SHOWN_CONFIDENCE on.
     DETECTION_MIN_CONFIDENCE = 0.05
     SHOWN_CONFIDENCE = 0.5
+    DETECTION_BATCH = 1  # images that detection takes at once
 
 
 class Resnet50At1024(FashionConfig):
@@ -128,6 +129,7 @@ class Small(FashionConfig):
     MINI_MASK_SHAPE = (28, 28)
     STAGES = "all:0.02:6,all:0.002:2"
     MAP_IMAGES = 50
+    DETECTION_BATCH = 10
 
 
 VARIANTS = {

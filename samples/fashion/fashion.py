@@ -1,0 +1,264 @@
+"""Find garments on people: train, detect, evaluate.
+
+    python samples/fashion/fashion.py train                      # on embedded scenes, some minutes
+    python samples/fashion/fashion.py train --dataset DATA --weights imagenet --stages heads:1e-3:5,all:1e-4:15
+    python samples/fashion/fashion.py detect --weights last --image PHOTO_OR_FOLDER --output DIR
+    python samples/fashion/fashion.py evaluate --weights last
+
+Written against the public interface of mrcnn, as a program of yours would be. README.md beside it says more.
+"""
+
+import json
+import os
+import sys
+
+import fashion_options
+import fashion_run
+from fashion_config import make_config
+from fashion_data import FashionDataset, resized
+
+# The embedded scenes: training and validation are drawn from the same endless series, far apart.
+SCENE_SERIES = 1
+TRAIN_SCENES = 2000
+VAL_SCENES = 200
+VAL_FIRST = 1_000_000
+PICTURES = 8
+
+
+def main(arguments=None):
+    """Run one command; what the user can mend ends with a message and status 1."""
+    options = fashion_options.parse(arguments)
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    try:
+        {"train": train, "detect": detect, "evaluate": evaluate}[options.command](options)
+    except (OSError, ValueError, FloatingPointError) as error:
+        if options.debug:
+            raise
+        sys.exit(f"fashion.py {options.command}: {error}")
+
+
+def train(options):
+    """Train in stages, with mAP after each epoch and pictures of detections at the end."""
+    record = _recorded(options)
+    variant = options.variant or (record.variant if record else "small")
+    dataset = _data(options, record, "train", variant)
+    val_dataset = _data(options, record, "val", variant)
+    seed = _choice(options.seed, record and record.seed, 0)
+    config = make_config(variant, dataset.num_classes, options.batch, options.steps, options.validation_steps, seed)
+    stages = _stages(options, config)
+
+    from mrcnn import model as modellib
+
+    model = modellib.MaskRCNN(mode="training", config=config, model_dir=options.logs)
+    model.load_initial_weights(options.weights or "none")
+    total = sum(stage.epochs for stage in stages)
+    if model.epoch >= total:
+        raise ValueError(
+            f"The run is at epoch {model.epoch} and the stages end at epoch {total}: nothing is left to train. "
+            f"Ask for more, such as --epochs {model.epoch + 5}."
+        )
+    inference_model = _inference_model(variant, dataset.num_classes, options.logs)
+    limit = options.map_limit or config.MAP_IMAGES
+    mean_average_precision = modellib.MeanAveragePrecisionCallback(
+        model, inference_model, val_dataset, calculate_map_at_every_X_epoch=1, dataset_limit=limit
+    )
+    keep_record = _keep_record(model, _record(options, record, variant, val_dataset, seed))
+    for layers, rates in _fits(stages, model.epoch):
+        model.train(
+            dataset,
+            val_dataset,
+            learning_rate=rates[model.epoch],
+            epochs=max(rates) + 1,
+            layers=layers,
+            custom_callbacks=[mean_average_precision, keep_record, _schedule(rates)],
+        )
+    _write_pictures(inference_model, val_dataset, os.path.join(model.log_dir, "pictures"))
+
+
+def detect(options):
+    """Write a picture of the detections for each photo, and results.json."""
+    photos = fashion_run.find_photos(options.image)
+    checkpoint = fashion_run.find_checkpoint(options.weights, options.logs)
+    record = _required_record(checkpoint)
+    class_names = ["BG", *record.classes]
+    model = _inference_model(record.variant, len(class_names), options.logs, checkpoint)
+    os.makedirs(options.output, exist_ok=True)
+    results = []
+    for path, photo in photos:
+        found = _detect(model, photo).filter(min_score=options.min_score or model.config.SHOWN_CONFIDENCE)
+        picture = os.path.join(options.output, os.path.splitext(os.path.basename(path))[0] + "_detections.png")
+        fashion_run.write_picture(picture, _drawn(photo, found, class_names))
+        results.append(fashion_run.as_json(path, found, class_names))
+        names = ", ".join(
+            f"{class_names[i]} {score:.2f}" for i, score in zip(found["class_ids"], found["scores"], strict=True)
+        )
+        print(f"{path}: {names or 'nothing'} -> {picture}")
+    with open(os.path.join(options.output, "results.json"), "w", encoding="utf-8") as file:
+        json.dump(results, file, indent=1)
+
+
+def evaluate(options):
+    """Print the mean average precision of a checkpoint at IoU 0.5, class by class."""
+    checkpoint = fashion_run.find_checkpoint(options.weights, options.logs)
+    record = _required_record(checkpoint)
+    dataset = _data(options, record, options.subset, record.variant)
+    model = _inference_model(record.variant, dataset.num_classes, options.logs, checkpoint)
+
+    from mrcnn.data import samples
+    from mrcnn.evaluation.precision import APAccumulator
+
+    accumulator = APAccumulator(dataset.num_classes, iou_threshold=0.5)
+    image_ids = [int(image_id) for image_id in dataset.image_ids[: options.map_limit]]
+    for first in range(0, len(image_ids), model.config.BATCH_SIZE):
+        chunk = image_ids[first : first + model.config.BATCH_SIZE]
+        found = model.detect([dataset.load_image(image_id) for image_id in chunk])
+        for image_id, detections in zip(chunk, found, strict=True):
+            masks, class_ids = samples.load_instances(dataset, image_id)
+            accumulator.add(class_ids, detections, gt_masks=masks)
+    result = accumulator.result()
+    print(f"\n{checkpoint}\n{options.subset}: {result.num_images} images, masks, IoU 0.5\n")
+    for class_id, precision in sorted(result.per_class.items()):
+        print(f"{dataset.class_names[class_id]:24} AP {precision:.3f}   {result.num_instances[class_id]:5} instances")
+    print(f"\nmAP, class-wise: {result.map:.4f}   per-image mean: {result.per_image:.4f}")
+
+
+def _recorded(options):
+    """Return the record of the run that --weights continues, or None."""
+    weights = options.weights or "none"
+    if weights == "last":
+        return fashion_run.Record.read(fashion_run.find_checkpoint(weights, options.logs))
+    return fashion_run.Record.read(weights) if os.path.isfile(weights) else None
+
+
+def _required_record(checkpoint):
+    record = fashion_run.Record.read(checkpoint)
+    if record is None:
+        raise ValueError(
+            f"{checkpoint} has no {fashion_run.RECORD} beside it, which says variant and classes: it is not a checkpoint of "
+            "this sample. Train with fashion.py train, or copy the file into its run folder."
+        )
+    return record
+
+
+def _choice(asked, recorded, default):
+    """Return what the command line asks for, else what the run recorded, else the default."""
+    return next(value for value in (asked, recorded, default) if value is not None)
+
+
+def _record(options, record, variant, dataset, seed):
+    folder = options.dataset or (record.dataset if record else None)
+    return fashion_run.Record(
+        variant=variant,
+        classes=list(dataset.class_names[1:]),
+        dataset=os.path.abspath(folder) if folder else None,
+        rle_from=_choice(options.rle_from, record and record.rle_from, 1),
+        val_share=_choice(options.val_share, record and record.val_share, 0.1),
+        seed=seed,
+    )
+
+
+def _data(options, record, subset, variant):
+    """Return the prepared data set: --dataset, else what the run was trained on, else the embedded scenes."""
+    folder = options.dataset or (record.dataset if record else None)
+    config = make_config(variant, 2)
+    size = int(config.IMAGE_MAX_DIM)
+    if folder:
+        dataset = FashionDataset()
+        dataset.load(
+            folder,
+            subset,
+            size if config.IMAGE_RESIZE_MODE == "none" else None,
+            rle_from=_choice(options.rle_from, record and record.rle_from, 1),
+            val_share=_choice(options.val_share, record and record.val_share, 0.1),
+            seed=_choice(options.seed, record and record.seed, 0),
+        )
+    else:
+        from mrcnn.data.synthetic import SceneDataset
+
+        dataset = SceneDataset()
+        first = 0 if subset == "train" else VAL_FIRST
+        dataset.load(TRAIN_SCENES if subset == "train" else VAL_SCENES, SCENE_SERIES, size, first)
+    dataset.prepare()
+    return dataset
+
+
+def _stages(options, config):
+    """Return the stages that the command line asks for, or the variant's own."""
+    if options.stages:
+        return options.stages
+    if options.layers or options.lr or options.epochs:
+        return [fashion_options.Stage(options.layers or "all", options.lr or config.LEARNING_RATE, options.epochs or 1)]
+    return fashion_options.stages(config.STAGES)
+
+
+def _fits(stages, epoch):
+    """Return [(layers, {epoch: rate})] still to train after `epoch`; stages of the same layers share one, so nothing is
+    compiled anew between them."""
+    fits, start = [], 0
+    for stage in stages:
+        rates = {number: stage.learning_rate for number in range(start, start + stage.epochs) if number >= epoch}
+        start += stage.epochs
+        if rates and fits and fits[-1][0] == stage.layers:
+            fits[-1][1].update(rates)
+        elif rates:
+            fits.append((stage.layers, rates))
+    return fits
+
+
+def _schedule(rates):
+    import keras
+
+    return keras.callbacks.LearningRateScheduler(lambda epoch, rate: rates.get(epoch, rate))
+
+
+def _keep_record(model, record):
+    """Return a callback that writes the record into the run folder, once there is one."""
+    import keras
+
+    return keras.callbacks.LambdaCallback(on_train_begin=lambda logs: record.write(model.log_dir))
+
+
+def _inference_model(variant, num_classes, logs, checkpoint=None):
+    from mrcnn import model as modellib
+
+    config = make_config(variant, num_classes)
+    config.IMAGES_PER_GPU = config.DETECTION_BATCH
+    model = modellib.MaskRCNN(mode="inference", config=config, model_dir=logs)
+    if checkpoint:
+        model.load_weights(checkpoint, by_name=True)
+    return model
+
+
+def _detect(model, photo):
+    """Detect on a photo of any size; the variants on photos see it squeezed into their square, as in training."""
+    if model.config.IMAGE_RESIZE_MODE != "none":
+        return model.detect([photo])[0]
+    found = model.detect([resized(photo, int(model.config.IMAGE_MAX_DIM))])[0]
+    return fashion_run.rescaled(found, *photo.shape[:2])
+
+
+def _drawn(photo, found, class_names):
+    from mrcnn import visualize
+
+    enlarge = max(1, 512 // max(photo.shape[:2]))
+    return visualize.draw_instances(photo, found, class_names, enlarge=enlarge)
+
+
+def _write_pictures(model, dataset, folder):
+    """Draw the detections on some validation images, spread over the data set."""
+    os.makedirs(folder, exist_ok=True)
+    count = min(PICTURES, dataset.num_images)
+    pictures = []
+    for number in range(count):
+        image_id = number * dataset.num_images // count
+        image = dataset.load_image(image_id)
+        found = model.detect([image])[0].filter(min_score=model.config.SHOWN_CONFIDENCE)
+        pictures.append(_drawn(image, found, dataset.class_names))
+        fashion_run.write_picture(os.path.join(folder, f"{number + 1:02d}.png"), pictures[-1])
+    if len({picture.shape for picture in pictures}) == 1:
+        fashion_run.write_picture(os.path.join(folder, "all.png"), fashion_run.sheet(pictures, columns=4))
+    print(f"Pictures of detections: {folder}")
+
+
+if __name__ == "__main__":
+    main()

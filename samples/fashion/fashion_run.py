@@ -1,0 +1,141 @@
+"""What a run of the fashion sample remembers beside its checkpoints, and what it writes: pictures and results."""
+
+import json
+import os
+from dataclasses import asdict, dataclass, fields
+
+import cv2
+import numpy as np
+from fashion_config import VARIANTS
+
+from mrcnn.data import images
+from mrcnn.ops import rle
+from mrcnn.results import Detections
+from mrcnn.training import runs
+
+RECORD = "run.json"
+NAME = "fashion"
+
+
+@dataclass(frozen=True)
+class Record:
+    """What detect, evaluate and a resumed training must know of a run: its network, its classes and its data."""
+
+    variant: str
+    classes: list[str]
+    dataset: str | None = None
+    rle_from: int = 1
+    val_share: float = 0.1
+    seed: int = 0
+
+    def write(self, log_dir: str) -> None:
+        """Write it beside the checkpoints."""
+        path = os.path.join(log_dir, RECORD)
+        with open(path + ".tmp", "w", encoding="utf-8") as file:
+            json.dump(asdict(self), file, indent=1)
+        os.replace(path + ".tmp", path)
+
+    @classmethod
+    def read(cls, checkpoint: str) -> "Record | None":
+        """Return the record beside a checkpoint, or None where there is none.
+
+        Raises:
+            ValueError: there is one, but it is broken.
+        """
+        path = os.path.join(os.path.dirname(os.path.abspath(checkpoint)), RECORD)
+        if not os.path.isfile(path):
+            return None
+        try:
+            with open(path, encoding="utf-8") as file:
+                read = json.load(file)
+            record = cls(**{field.name: read[field.name] for field in fields(cls)})
+        except (ValueError, TypeError, KeyError) as error:
+            raise ValueError(
+                f"{path} is not what fashion.py train writes ({error!r}): delete it, or restore it."
+            ) from error
+        if record.variant not in VARIANTS:
+            raise ValueError(f"{path} names the variant {record.variant!r}; known are {', '.join(VARIANTS)}.")
+        return record
+
+
+def find_checkpoint(weights: str, logs: str) -> str:
+    """Return the checkpoint that --weights names: a file, or the newest one under `logs` for "last".
+
+    Raises:
+        FileNotFoundError: there is none.
+    """
+    if weights == "last":
+        return next(runs.checkpoints(logs, NAME))
+    if not os.path.isfile(weights):
+        raise FileNotFoundError(f"Weight file not found: {weights}. Give --weights a checkpoint, or last.")
+    return weights
+
+
+def find_photos(path: str) -> list[tuple[str, np.ndarray]]:
+    """Read a photo, or all photos of a folder: [(path, [H, W, 3] uint8 RGB)].
+
+    Files of a folder that are no photos are named and left out.
+
+    Raises:
+        FileNotFoundError: there is no such file or folder.
+        ValueError: the file is no photo, or the folder holds none.
+    """
+    if not os.path.isdir(path):
+        return [(path, images.read(path))]
+    found = []
+    for entry in sorted(os.scandir(path), key=lambda entry: entry.name):
+        if entry.is_file():
+            try:
+                found.append((entry.path, images.read(entry.path)))
+            except ValueError:
+                print(f"Left out, not a photo: {entry.path}")
+    if not found:
+        raise ValueError(f"The folder {path} holds no photo.")
+    return found
+
+
+def rescaled(detections: Detections, height: int, width: int) -> Detections:
+    """Return detections on a square brought to the photo of `height` and `width` that was squeezed into it."""
+    size = detections.image_shape[0]
+    scale = np.array([height / size, width / size] * 2)
+    rois = np.rint(detections["rois"] * scale).astype(np.int32)
+    masks = np.zeros((height, width, detections.num), bool)
+    for number in range(detections.num):
+        plane = detections["masks"][:, :, number].astype(np.uint8) * 255
+        masks[:, :, number] = cv2.resize(plane, (width, height), interpolation=cv2.INTER_LINEAR) >= 128
+    return Detections(rois, detections["class_ids"], detections["scores"], masks)
+
+
+def as_json(path: str, detections: Detections, class_names: list[str]) -> dict:
+    """Return the detections of a photo in plain types; masks as run lengths down the columns, counted from 1."""
+    height, width = detections.image_shape
+    found = [
+        {
+            "class_id": int(class_id),
+            "class": class_names[class_id],
+            "score": round(float(score), 4),
+            "box": [int(side) for side in roi],
+            "EncodedPixels": rle.encode(detections["masks"][:, :, number]),
+        }
+        for number, (roi, class_id, score) in enumerate(
+            zip(detections["rois"], detections["class_ids"], detections["scores"], strict=True)
+        )
+    ]
+    return {"image": path, "height": height, "width": width, "detections": found}
+
+
+def write_picture(path: str, picture: np.ndarray) -> None:
+    """Write [H, W, 3] uint8 RGB as a file.
+
+    Raises:
+        OSError: it can't be written.
+    """
+    if not cv2.imwrite(path, picture[:, :, ::-1]):
+        raise OSError(f"{path} could not be written: check the folder and the free space.")
+
+
+def sheet(pictures: list[np.ndarray], columns: int) -> np.ndarray:
+    """Lay pictures of one size out in rows: [rows * H, columns * W, 3] uint8."""
+    blank = np.full_like(pictures[0], 255)
+    filled = pictures + [blank] * (-len(pictures) % columns)
+    return np.vstack([np.hstack(filled[first : first + columns]) for first in range(0, len(filled), columns)])

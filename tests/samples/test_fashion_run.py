@@ -1,0 +1,146 @@
+"""The fashion sample: its plan of stages, what a run remembers, and what it writes."""
+
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from mrcnn.ops import rle
+from mrcnn.results import Detections
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "samples" / "fashion"))
+
+import fashion  # noqa: E402  (the sample's folder is on the path only now)
+import fashion_config  # noqa: E402
+import fashion_options  # noqa: E402
+import fashion_run  # noqa: E402
+
+
+def test_stages_of_the_same_layers_share_one_fit():
+    plan = fashion_options.stages("heads:0.1:2,all:0.2:1,all:0.3:2")
+    assert fashion._fits(plan, 0) == [("heads", {0: 0.1, 1: 0.1}), ("all", {2: 0.2, 3: 0.3, 4: 0.3})]
+
+
+def test_a_resumed_run_goes_on_where_the_plan_is():
+    plan = fashion_options.stages("heads:0.1:2,all:0.2:1,all:0.3:2")
+    assert fashion._fits(plan, 3) == [("all", {3: 0.3, 4: 0.3})]
+    assert fashion._fits(plan, 5) == []
+
+
+def test_single_options_are_one_stage_and_the_variant_has_a_plan():
+    config = fashion_config.make_config("small", 9)
+    asked = fashion_options.parse(["train", "--layers", "5+", "--epochs", "3"])
+    assert fashion._stages(asked, config) == [fashion_options.Stage("5+", config.LEARNING_RATE, 3)]
+    for name in fashion_config.VARIANTS:
+        config = fashion_config.make_config(name, 9)
+        assert fashion._stages(fashion_options.parse(["train"]), config) == fashion_options.stages(config.STAGES)
+
+
+@pytest.mark.parametrize("name", fashion_config.VARIANTS)
+def test_variants_are_valid(name):
+    config = fashion_config.make_config(name, 47, batch=2, steps=7, validation_steps=0, seed=5)
+    config.validate()
+    assert (config.NUM_CLASSES, config.BATCH_SIZE, config.STEPS_PER_EPOCH, config.SEED) == (47, 2, 7, 5)
+    assert config.VALIDATION_STEPS == 0
+
+
+def test_published_variants_are_those_of_the_first_users():
+    for name, backbone, side in (("resnet50-1024", "resnet50", 1024), ("resnet101-512", "resnet101", 512)):
+        config = fashion_config.make_config(name, 47)
+        assert (config.BACKBONE, config.IMAGE_MAX_DIM, config.IMAGE_RESIZE_MODE) == (backbone, side, "none")
+        assert (config.IMAGES_PER_GPU, config.STEPS_PER_EPOCH, config.VALIDATION_STEPS) == (4, 100, 50)
+        assert config.RPN_ANCHOR_SCALES == (16, 32, 64, 128, 256)
+
+
+def test_pyramid_shapes_of_the_light_backbone():
+    assert fashion_config.light_backbone_shape((128, 192, 3)).tolist() == [[32, 48], [16, 24], [8, 12], [4, 6], [2, 3]]
+
+
+def test_record_is_read_back(tmp_path):
+    record = fashion_run.Record("small", ["hat", "shoe"], dataset="/data", rle_from=0, val_share=0.2, seed=3)
+    record.write(str(tmp_path))
+    assert fashion_run.Record.read(str(tmp_path / "mask_rcnn_fashion_0001.h5")) == record
+    assert fashion_run.Record.read(str(tmp_path / "elsewhere" / "x.h5")) is None
+
+
+@pytest.mark.parametrize("text", ["{", "[]", "{}", '{"variant": "small"}'])
+def test_broken_record_is_named(tmp_path, text):
+    (tmp_path / "run.json").write_text(text)
+    with pytest.raises(ValueError, match="run.json is not what fashion.py train writes"):
+        fashion_run.Record.read(str(tmp_path / "x.h5"))
+
+
+def test_unknown_variant_in_a_record_is_refused(tmp_path):
+    fashion_run.Record("resnet18", ["hat"]).write(str(tmp_path))
+    with pytest.raises(ValueError, match="names the variant 'resnet18'; known are small"):
+        fashion_run.Record.read(str(tmp_path / "x.h5"))
+
+
+def test_last_is_the_newest_checkpoint(tmp_path):
+    for run, epochs in (
+        ("fashion20260101T0000", (1, 12)),
+        ("fashion20260102T0000", (2, 10)),
+        ("shapes20270101T0000", (1,)),
+    ):
+        (tmp_path / run).mkdir()
+        for epoch in epochs:
+            (tmp_path / run / f"mask_rcnn_{run[:-13]}_{epoch:04d}.h5").touch()
+    assert fashion_run.find_checkpoint("last", str(tmp_path)).endswith("fashion20260102T0000/mask_rcnn_fashion_0010.h5")
+
+
+def test_missing_weights_are_named(tmp_path, capsys):
+    with pytest.raises(FileNotFoundError, match="no run of 'fashion'"):
+        fashion_run.find_checkpoint("last", str(tmp_path))
+    with pytest.raises(SystemExit) as caught:
+        fashion.main(["evaluate", "--weights", str(tmp_path / "none.h5"), "--logs", str(tmp_path)])
+    assert "fashion.py evaluate: Weight file not found" in str(caught.value.code)
+
+
+def test_detect_refuses_what_is_no_photo(tmp_path):
+    (tmp_path / "notes.txt").write_text("no photo")
+    for name, message in (("notes.txt", "notes.txt"), ("nowhere.jpg", "not found"), ("", "holds no photo")):
+        with pytest.raises(SystemExit) as caught:
+            fashion.main(["detect", "--image", str(tmp_path / name), "--output", str(tmp_path / "out")])
+        assert "fashion.py detect" in caught.value.code and message in caught.value.code
+
+
+def test_photos_of_a_folder_are_read_and_others_named(tmp_path, capsys):
+    cv2.imwrite(str(tmp_path / "b.png"), np.zeros((4, 6, 3), np.uint8))
+    cv2.imwrite(str(tmp_path / "a.jpg"), np.zeros((8, 6, 3), np.uint8))
+    (tmp_path / "notes.txt").write_text("no photo")
+    found = fashion_run.find_photos(str(tmp_path))
+    assert [(Path(path).name, photo.shape) for path, photo in found] == [("a.jpg", (8, 6, 3)), ("b.png", (4, 6, 3))]
+    assert "Left out, not a photo" in capsys.readouterr().out
+
+
+def test_detections_on_the_square_come_back_to_the_photo():
+    mask = np.zeros((4, 4, 1), bool)
+    mask[1:3, 0:2] = True
+    found = fashion_run.rescaled(Detections([[1, 0, 3, 2]], [1], [0.9], mask), 8, 12)
+    assert found["rois"].tolist() == [[2, 0, 6, 6]] and found["masks"].shape == (8, 12, 1)
+    expected = np.zeros((8, 12), bool)
+    expected[2:6, 0:6] = True
+    assert (found["masks"][:, :, 0] & ~expected).sum() == 0 and found[
+        "masks"
+    ].sum() >= expected.sum() - 4  # corners are rounded
+
+
+def test_no_detection_comes_back_as_none():
+    assert fashion_run.rescaled(Detections.empty(4, 4), 8, 12)["masks"].shape == (8, 12, 0)
+
+
+def test_results_name_class_box_and_runs():
+    mask = np.zeros((3, 2, 1), bool)
+    mask[:2, 0] = True
+    written = fashion_run.as_json("a.jpg", Detections([[0, 0, 2, 1]], [2], [0.5], mask), ["BG", "hat", "shoe"])
+    assert (written["height"], written["width"]) == (3, 2)
+    (found,) = written["detections"]
+    assert (found["class"], found["class_id"], found["box"], found["score"]) == ("shoe", 2, [0, 0, 2, 1], 0.5)
+    assert np.array_equal(rle.decode(found["EncodedPixels"], (3, 2)), mask[:, :, 0])
+
+
+def test_sheet_fills_its_last_row_with_white():
+    laid = fashion_run.sheet([np.full((2, 3, 3), shade, np.uint8) for shade in (10, 20, 30)], columns=2)
+    assert laid.shape == (4, 6, 3) and laid[3, 0, 0] == 30 and laid[3, 5, 0] == 255
