@@ -56,7 +56,8 @@ def build(config: Config, mode: str, *, saver: network.Saver, loader: Callable[.
     Returns:
         Training: inputs images, image_meta, rpn_match, rpn_bbox, gt_class_ids, gt_boxes, gt_masks (and rois if USE_RPN_ROIS is off); outputs
         rpn_class_logits, rpn_class, rpn_bbox, mrcnn_class_logits, mrcnn_class, mrcnn_bbox, mrcnn_mask, proposals, rois and the five losses.
-        Inference: inputs images, image_meta, anchors; outputs detections [B, D, 6], mrcnn_class, mrcnn_bbox, mrcnn_mask, proposals, rpn_class, rpn_bbox.
+        Inference: inputs images, image_meta, anchors; outputs detections [B, D, 6], mrcnn_class, mrcnn_bbox, mrcnn_mask, proposals, rpn_class,
+        rpn_bbox.
 
     Raises:
         ValueError: the configuration is impossible, or the mode unknown.

@@ -1,7 +1,7 @@
 """The five losses, as functions and as the named layers of the training graph.
 
-Source: Faster R-CNN, equation 1 (RPN); Fast R-CNN, equations 1 to 3 (class and box); Mask R-CNN, section 3 (mask). Each is a mean over what contributes, and 0
-where nothing does.
+Source: Faster R-CNN, equation 1 (RPN); Fast R-CNN, equations 1 to 3 (class and box); Mask R-CNN, section 3 (mask). Each is a mean over what
+contributes, and 0 where nothing does.
 """
 
 from typing import Any

@@ -1,5 +1,6 @@
 """The networks as `keras.Model`s: losses summed in `compute_loss`, each shown under its own name, weights saved in the legacy layout."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -45,7 +46,9 @@ class TrainingModel(MaskRCNNModel):
         **kwargs: As `MaskRCNNModel`.
     """
 
-    def __init__(self, *, loss_names: tuple[str, ...], loss_weights: dict[str, float], weight_decay: float, decay_divided_by_size: bool, **kwargs: Any):
+    def __init__(
+        self, *, loss_names: tuple[str, ...], loss_weights: dict[str, float], weight_decay: float, decay_divided_by_size: bool, **kwargs: Any
+    ):
         super().__init__(**kwargs)
         self.loss_names, self.loss_weights = tuple(loss_names), dict(loss_weights)
         self.weight_decay, self.decay_divided_by_size = weight_decay, decay_divided_by_size
@@ -73,6 +76,6 @@ class TrainingModel(MaskRCNNModel):
             if variable.name in ("gamma", "beta"):
                 continue
             squares = ops.sum(ops.square(ops.cast(variable, "float32")))
-            factor = 1.0 / int(variable.size) if self.decay_divided_by_size else 0.5
+            factor = 1.0 / math.prod(variable.shape) if self.decay_divided_by_size else 0.5
             total = total + self.weight_decay * factor * squares
         return total

@@ -54,8 +54,9 @@ def conv_block(
 
 
 def _bottleneck(
-    x: Tensor, kernel_size: int, filters: tuple[int, int, int], stage: int, block: str, use_bias: bool, train_bn: bool | None, strides: tuple[int, int]
-) -> Tensor:
+    x: Tensor, kernel_size: int, filters: tuple[int, int, int], stage: int, block: str, use_bias: bool, train_bn: bool | None,
+    strides: tuple[int, int],
+) -> Tensor:  # fmt: skip
     convolutions = (("2a", 1, strides, "valid"), ("2b", kernel_size, (1, 1), "same"), ("2c", 1, (1, 1), "valid"))
     for (branch, kernel, stride, padding), channels in zip(convolutions, filters, strict=True):
         names = f"{stage}{block}_branch{branch}"

@@ -120,8 +120,8 @@ def match(proposals: Tensor, gt_class_ids: Tensor, gt_boxes: Tensor) -> tuple[Te
         gt_boxes: [B, N, 4].
 
     Returns:
-        positive [B, P] bool (IoU >= 0.5 with an instance), negative [B, P] bool (below, and touching no crowd), and assigned [B, P] int32, the instance
-        of largest IoU.
+        positive [B, P] bool (IoU >= 0.5 with an instance), negative [B, P] bool (below, and touching no crowd), and assigned [B, P] int32, the
+        instance of largest IoU.
     """
     real = ops.any(ops.not_equal(proposals, 0.0), axis=-1)
     real_gt = ops.any(ops.not_equal(gt_boxes, 0.0), axis=-1)

@@ -1,0 +1,198 @@
+"""Detection: mold the images, run the network in batches of one size, bring its answers back to the original images."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import keras
+import numpy as np
+
+from mrcnn import build
+from mrcnn.config import Config
+from mrcnn.data import images
+from mrcnn.log import log
+from mrcnn.ops import anchors, boxes, masks
+from mrcnn.results import Detections
+
+
+class Molded(NamedTuple):
+    """One image as the network takes it: image [H, W, C] float32, meta [12 + K] float64, window (y1, x1, y2, x2) pixels."""
+
+    image: np.ndarray
+    meta: np.ndarray
+    window: tuple[int, int, int, int]
+
+
+def check_image(image: Any, index: int, channels: int) -> np.ndarray:
+    """Return the image as an array the network can take.
+
+    Args:
+        image: What the caller passed.
+        index: Its place in the list, for messages.
+        channels: IMAGE_CHANNEL_COUNT.
+
+    Raises:
+        ValueError: not an image of the configuration's channels, empty, or not finite.
+        TypeError: not an array.
+    """
+    if image is None:
+        raise ValueError(f"images[{index}] is None: an image that could not be read, perhaps (cv2.imread returns None then). Check its path.")
+    if isinstance(image, (str, bytes)):
+        raise TypeError(f"images[{index}] is the text {image!r}: detect takes arrays. Read the file first, with mrcnn.data.images.read(path), say.")
+    array = np.asarray(image)
+    if array.dtype == object or array.dtype.kind not in "uifb":
+        came = f"{type(image).__name__} of dtype {array.dtype}"
+        raise TypeError(f"images[{index}] is {came}: an array [height, width, {channels}] of numbers is expected")
+    if array.ndim == 2 and channels in (1, 3):
+        array = np.repeat(array[..., None], channels, axis=-1)
+    if array.ndim == 3 and array.shape[-1] == 4 and channels == 3:
+        array = array[..., :3]  # no transparency: as Dataset.load_image does
+    if array.ndim != 3 or array.shape[-1] != channels:
+        raise ValueError(f"images[{index}] has shape {array.shape}: [height, width, {channels}] is expected (IMAGE_CHANNEL_COUNT = {channels})")
+    if 0 in array.shape:
+        raise ValueError(f"images[{index}] has shape {array.shape}: it has no pixels")
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        raise ValueError(f"images[{index}] holds values that are not finite (nan or infinite)")
+    return array
+
+
+def mold_image(image: np.ndarray, config: Config) -> Molded:
+    """Resize, pad and subtract the mean.
+
+    Args:
+        image: [H, W, C].
+        config: IMAGE_* and MEAN_PIXEL are read. Mode crop is for training; here the image is taken as with mode square.
+
+    Raises:
+        ValueError: mode none, and a side is not a multiple of 64.
+    """
+    if config.IMAGE_RESIZE_MODE == "crop":
+        resized = images.resize(image, min_dim=config.IMAGE_MIN_DIM, max_dim=config.IMAGE_MIN_DIM, mode="square")
+    else:
+        resized = images.resize(
+            image, min_dim=config.IMAGE_MIN_DIM, max_dim=config.IMAGE_MAX_DIM, min_scale=config.IMAGE_MIN_SCALE, mode=config.IMAGE_RESIZE_MODE
+        )
+    height, width = resized.image.shape[:2]
+    if height % 64 or width % 64:
+        raise ValueError(
+            f"An image of {height} x {width} pixels with IMAGE_RESIZE_MODE = 'none': both sides must be multiples of 64. Resize it, or set "
+            "IMAGE_RESIZE_MODE = 'square' or 'pad64'."
+        )
+    molded = images.mold(resized.image, config.MEAN_PIXEL, out=np.empty(resized.image.shape, np.float32))
+    no_classes = np.zeros([config.NUM_CLASSES], np.int32)  # unknown here, and not used
+    meta = images.compose_meta(0, image.shape, resized.image.shape, resized.window, resized.scale, no_classes)
+    return Molded(molded, meta, resized.window)
+
+
+def unmold_detections(
+    detections: np.ndarray, mrcnn_mask: np.ndarray, original_image_shape: Sequence[int], image_shape: Sequence[int], window: Sequence[int]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Bring one image's detections from the network's frame to the original image.
+
+    Args:
+        detections: [D, (y1, x1, y2, x2, class id, score)], boxes in the unit square, zero rows at the end.
+        mrcnn_mask: [D, h, w, K] in [0, 1].
+        original_image_shape: (H, W, C) before resizing.
+        image_shape: (H, W, C) of the molded image.
+        window: (y1, x1, y2, x2) of the real image in the molded one, pixels.
+
+    Returns:
+        boxes [N, 4] int32 pixels, class_ids [N] int32, scores [N] float32, masks [H, W, N] bool. Detections without area after rounding are dropped.
+    """
+    empty = np.flatnonzero(detections[:, 4] == 0)
+    count = int(empty[0]) if len(empty) else len(detections)
+    class_ids = detections[:count, 4].astype(np.int32)
+    scores = detections[:count, 5].astype(np.float32)
+    small = mrcnn_mask[np.arange(count), :, :, class_ids]
+
+    frame = boxes.normalize(np.asarray(window), image_shape[:2])
+    scale = np.array([frame[2] - frame[0], frame[3] - frame[1]] * 2)
+    in_window = (detections[:count, :4] - np.array([frame[0], frame[1]] * 2)) / scale
+    pixels = boxes.denormalize(in_window, original_image_shape[:2])
+    real = (pixels[:, 2] > pixels[:, 0]) & (pixels[:, 3] > pixels[:, 1])
+    pixels, class_ids, scores, small = pixels[real], class_ids[real], scores[real], small[real]
+    return pixels, class_ids, scores, masks.paste_many(small, pixels, original_image_shape)
+
+
+class Predictor:
+    """Runs an inference network on any list of images.
+
+    Args:
+        model: Built by `build.build(config, "inference")`.
+        config: Of the model.
+    """
+
+    def __init__(self, model: keras.Model, config: Config):
+        self.model, self.config = model, config
+        self._anchors: dict[tuple[int, int], tuple[np.ndarray, np.ndarray]] = {}
+        self.pixel_anchors: np.ndarray | None = None
+
+    def detect(self, inputs: Sequence[np.ndarray], verbose: int = 0) -> list[Detections]:
+        """Detect on images of any number and sizes, in batches of BATCH_SIZE images of equal molded size.
+
+        Args:
+            inputs: Images [H, W, C], RGB.
+            verbose: 1 prints what arrives.
+
+        Returns:
+            Detections of each image, in order.
+        """
+        config = self.config
+        if isinstance(inputs, np.ndarray) and inputs.ndim == 3:
+            raise ValueError(f"detect takes a list of images; got one array of shape {inputs.shape}. Pass [image].")
+        checked = [check_image(image, i, config.IMAGE_CHANNEL_COUNT) for i, image in enumerate(inputs)]
+        if verbose:
+            log(f"Processing {len(checked)} images")
+            for image in checked:
+                log("image", image)
+        results: list[Detections | None] = [None] * len(checked)
+        for places in self._groups(checked):
+            molded = [mold_image(checked[i], config) for i in places]
+            outputs = self.predict(np.stack([m.image for m in molded]), np.stack([m.meta for m in molded]), verbose)
+            for row, (i, item) in enumerate(zip(places, molded, strict=True)):
+                parts = unmold_detections(outputs[0][row], outputs[3][row], checked[i].shape, item.image.shape, item.window)
+                results[i] = Detections(*parts, window=item.window)
+        return results
+
+    def predict(self, molded_images: np.ndarray, image_metas: np.ndarray, verbose: int = 0) -> list[np.ndarray]:
+        """Run the network on molded images of one size, at most BATCH_SIZE; where sizes are fixed a short batch is filled up, to keep its shape.
+
+        Returns:
+            The inference network's seven outputs, see `build.build`.
+        """
+        count = len(molded_images)
+        missing = max(0, self.config.BATCH_SIZE - count) if build.image_size(self.config)[0] else 0
+        fill = [*range(count), *[count - 1] * missing]
+        molded_images, image_metas = molded_images[fill], image_metas[fill].astype(np.float32)
+        anchor_boxes = np.repeat(self.anchors(molded_images.shape[1:])[None], len(fill), axis=0)
+        if verbose:
+            for name, array in (("molded_images", molded_images), ("image_metas", image_metas), ("anchors", anchor_boxes)):
+                log(name, array)
+        outputs = self.model.predict_on_batch([molded_images, image_metas, anchor_boxes])
+        return [np.asarray(o)[:count] for o in outputs]
+
+    def anchors(self, image_shape: Sequence[int]) -> np.ndarray:
+        """Anchors of a molded image in its unit square, [A, 4] float32, kept for the next image of the size. Those in pixels: `pixel_anchors`."""
+        key = (int(image_shape[0]), int(image_shape[1]))
+        if key not in self._anchors:
+            in_pixels = pixel_anchors(self.config, image_shape)
+            self._anchors[key] = (in_pixels, boxes.normalize(in_pixels, key))
+        self.pixel_anchors, normalized = self._anchors[key]
+        return normalized
+
+    def _groups(self, inputs: list[np.ndarray]) -> list[list[int]]:
+        """Places of the images that go together: same molded size, at most BATCH_SIZE."""
+        by_size: dict[tuple[int, ...], list[int]] = {}
+        for i, image in enumerate(inputs):
+            by_size.setdefault(self._molded_size(image), []).append(i)
+        size = self.config.BATCH_SIZE
+        return [places[i : i + size] for places in by_size.values() for i in range(0, len(places), size)]
+
+    def _molded_size(self, image: np.ndarray) -> tuple[int, ...]:
+        """What decides the molded size: nothing where all are made equal, else the image's own size."""
+        return () if build.image_size(self.config)[0] else image.shape[:2]
+
+
+def pixel_anchors(config: Config, image_shape: Sequence[int]) -> np.ndarray:
+    """Anchors of a molded image in pixels: [A, 4] float64, by level, y, x, ratio."""
+    shapes = build.feature_shapes(config, image_shape)
+    return anchors.generate_pyramid(config.RPN_ANCHOR_SCALES, config.RPN_ANCHOR_RATIOS, shapes, config.BACKBONE_STRIDES, config.RPN_ANCHOR_STRIDE)

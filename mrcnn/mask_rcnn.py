@@ -1,0 +1,313 @@
+"""MaskRCNN: the object that users hold. Builds the network, loads weights, trains, detects; the work is done in training and inference."""
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+
+from mrcnn import build
+from mrcnn.config import Config
+from mrcnn.data.dataset import Dataset
+from mrcnn.inference import inspect, predict
+from mrcnn.log import log
+from mrcnn.results import Detections
+from mrcnn.training import layer_groups, optimizer, runs, trainer
+from mrcnn.weights import download, imagenet, layout, legacy_h5, loader, report
+
+#: Layers whose shape depends on the number of classes: exclude them to start from weights with other classes.
+HEAD_LAYERS = ("mrcnn_class_logits", "mrcnn_bbox_fc", "mrcnn_bbox", "mrcnn_mask")
+
+
+class MaskRCNN:
+    """Mask R-CNN with the interface of the original library.
+
+    Args:
+        mode: "training" or "inference".
+        config: Parameters; validated here.
+        model_dir: Folder for the run folders.
+
+    Attributes:
+        keras_model: The network, see `build.build`.
+        epoch: Epochs done.
+        log_dir: Folder of this run.
+        checkpoint_path: Of its checkpoints, with the field {epoch:04d}.
+        anchors: [A, 4] float64 anchors in pixels of the last image size asked for; None before.
+        allow_random_weights: Set True to detect with layers that were never loaded or trained.
+    """
+
+    def __init__(self, mode: str, config: Config, model_dir: str | os.PathLike[str]):
+        self.mode, self.config, self.model_dir = mode, config, os.fspath(model_dir)
+        self.allow_random_weights = False
+        self.keras_model = self.build(mode, config)
+        self._predictor = predict.Predictor(self.keras_model, config)
+        self._random = inspect.Fingerprint(self.keras_model)
+        self._optimizer: tuple[Any, list[Any]] = (None, [])
+        self._started = False
+        self._report: report.LoadReport | None = None
+        self.set_log_dir()
+
+    def build(self, mode: str, config: Config) -> keras.Model:
+        """Build the network; see `build.build`."""
+        if mode == "training":
+            keras.utils.set_random_seed(config.SEED)
+        return build.build(config, mode, saver=legacy_h5.save, loader=loader.load)
+
+    # --- Weights -----------------------------------------------------------------------------------------------------------
+
+    def find_last(self) -> str:
+        """Path of the newest complete checkpoint of this configuration's runs; broken ones are skipped, and said so.
+
+        Raises:
+            FileNotFoundError: there is none.
+        """
+        for path in runs.checkpoints(self.model_dir, self.config.NAME):
+            try:
+                layout.describe(path)
+            except ValueError as error:
+                log(f"Skipping a broken checkpoint: {error}")
+                continue
+            return path
+        raise FileNotFoundError(f"Every checkpoint of the runs of {self.config.NAME!r} in {os.path.abspath(self.model_dir)} is broken.")
+
+    def load_weights(
+        self, filepath: str | os.PathLike[str], by_name: bool = False, exclude: Sequence[str] | None = None, verbose: int = 1
+    ) -> report.LoadReport:
+        """Load weights; a checkpoint of a run also makes this model continue that run.
+
+        Args:
+            filepath: HDF5 file in the legacy layout: of this library, of the original or its ports, or ImageNet weights of the backbone.
+            by_name: Load the layers that both have. False: both must have the same layers.
+            exclude: Layers to leave as they are; implies by_name.
+            verbose: 1 says from which epoch a run continues.
+
+        Raises:
+            FileNotFoundError: there is no such file.
+            ValueError: it does not fit, or can't be read; the message says what to do. The network is unchanged then.
+        """
+        self._report = loader.load(self.keras_model, filepath, by_name=by_name, exclude=tuple(exclude or ()))
+        self.set_log_dir(filepath, verbose=verbose)
+        return self._report
+
+    def load_initial_weights(self, spec: str, exclude: Sequence[str] | None = None) -> str | None:
+        """Load what a `--weights` option names: a path, "coco", "imagenet", "imagenet:PATH", "last" or "none".
+
+        COCO's weights leave out the layers that depend on the number of classes unless there are 81. They are kept in `mask_rcnn_coco.h5` under the
+        current folder, or in the file that MRCNN_COCO_WEIGHTS names, and downloaded if absent.
+
+        Returns:
+            Path of the file; None for "none".
+
+        Raises:
+            FileNotFoundError, ValueError: see `load_weights` and `find_last`.
+            download.DownloadError: the file could not be fetched.
+        """
+        spec = os.fspath(spec)
+        kind = spec.lower()
+        if kind == "none":
+            log("No weight file: every layer starts at random.")
+            return None
+        if kind == "coco":
+            path = os.environ.get("MRCNN_COCO_WEIGHTS", "mask_rcnn_coco.h5")
+            download.download_trained_weights(path)
+            exclude = exclude if exclude is not None or self.config.NUM_CLASSES == 81 else HEAD_LAYERS
+        elif kind == "imagenet":
+            path = self.get_imagenet_weights()
+        elif kind.startswith("imagenet:"):
+            path = spec[len("imagenet:") :]
+            imagenet.load(self.keras_model, path, exclude=tuple(exclude or ()))  # refuses another kind of file
+        else:
+            path = self.find_last() if kind == "last" else spec
+        loaded = self.load_weights(path, by_name=True, exclude=exclude)
+        if not loaded.loaded:
+            raise ValueError(
+                f"No layer of {path} is in this network (BACKBONE = {self.config.BACKBONE}): nothing was loaded. `python -m mrcnn weights {path}` "
+                "shows what the file holds."
+            )
+        return path
+
+    def get_imagenet_weights(self) -> str:
+        """Download Keras' ImageNet weights of the configured backbone, unless they are there. Returns their path."""
+        if callable(self.config.BACKBONE):
+            raise ValueError("There are no ImageNet weights for a BACKBONE of your own. Load them in the callable, or start with weights 'none'.")
+        return imagenet.fetch(self.config.BACKBONE)
+
+    def random_layers(self) -> list[str]:
+        """Layers that hold the values they were built with: never loaded, never trained."""
+        return self._random.unchanged(self.keras_model)
+
+    # --- Training ----------------------------------------------------------------------------------------------------------
+
+    def compile(self, learning_rate: float, momentum: float) -> None:
+        """Prepare for training; the momentum gathered before (another stage, other layers) is kept."""
+        new = optimizer.build(learning_rate, momentum, self.config.GRADIENT_CLIP_NORM)
+        variables = self.keras_model.trainable_variables
+        optimizer.carry_over(*self._optimizer, new, variables)
+        self._optimizer = (new, list(variables))
+        self.keras_model.compile(optimizer=new, jit_compile=False if keras.backend.backend() == "tensorflow" else "auto")
+
+    def set_trainable(self, layer_regex: str, keras_model: keras.Model | None = None, indent: int = 0, verbose: int = 1) -> None:
+        """Let layers train whose whole name matches: heads, 3+, 4+, 5+, all, or a regular expression; no others do.
+
+        Raises:
+            ValueError: no layer matches.
+        """
+        layer_groups.set_trainable(keras_model or self.keras_model, layer_regex, verbose=bool(verbose), indent=indent)
+
+    def set_log_dir(self, model_path: str | os.PathLike[str] | None = None, verbose: int = 1) -> None:
+        """Choose the run folder: that of a checkpoint, to continue its run, or a new one at epoch 0.
+
+        Args:
+            model_path: A checkpoint; None, or a file not named like one: a new run.
+            verbose: 1 says which.
+        """
+        run = runs.of_checkpoint(os.fspath(model_path), self.model_dir, self.config.NAME) if model_path else None
+        if model_path and verbose:
+            name = os.path.basename(os.fspath(model_path))
+            log(f"Re-starting from epoch {run.epoch}" if run else f"{name} is not a checkpoint of a run: training starts a new one at epoch 0.")
+        self._use(run or runs.new(self.model_dir, self.config.NAME))
+
+    def _use(self, run: runs.Run) -> None:
+        self.epoch, self.log_dir, self.checkpoint_path = run.epoch, run.log_dir, run.checkpoint_path
+
+    def train(
+        self, train_dataset: Dataset, val_dataset: Dataset | None, learning_rate: float, epochs: int, layers: str, augmentation: Any = None,
+        custom_callbacks: Sequence[keras.callbacks.Callback] | None = None, no_augmentation_sources: Sequence[str] | None = None,
+    ) -> keras.callbacks.History | None:  # fmt: skip
+        """Train, with a checkpoint after each epoch.
+
+        Args:
+            train_dataset: Prepared data set.
+            val_dataset: Prepared data set for the losses after each epoch; None: no validation.
+            learning_rate: At least 0.
+            epochs: TOTAL number reached, those done before included.
+            layers: heads, 3+, 4+, 5+, all, or a regular expression on layer names.
+            augmentation: An imgaug augmenter, or None.
+            custom_callbacks: Keras callbacks, MeanAveragePrecisionCallback among them.
+            no_augmentation_sources: Sources of the data set whose images are left as they are.
+
+        Returns:
+            Keras' History; None if `epochs` were already done.
+
+        Raises:
+            ValueError: wrong mode, bad data, layers that match nothing.
+        """
+        if self.mode != "training":
+            raise ValueError(f"train needs MaskRCNN(mode='training', …); this one has mode {self.mode!r}.")
+        if epochs <= self.epoch:
+            more = f"Pass epochs={self.epoch + epochs} for {epochs} more."
+            log(f"Nothing to train: epochs = {epochs} is the total to reach, and {self.epoch} are done. {more}")
+            return None
+        train, validation = trainer.feeds(
+            train_dataset, val_dataset, self.config, self._anchors_for_targets, epoch=self.epoch, augmentation=augmentation,
+            no_augmentation_sources=no_augmentation_sources,
+        )  # fmt: skip
+        self._claim_folder()
+        log(report.describe(self._report) if not self._started else f"Going on with the weights of epoch {self.epoch}.")
+        log(f"\nStarting at epoch {self.epoch}. LR={learning_rate}\n")
+        log(f"Checkpoint Path: {self.checkpoint_path}")
+        self.set_trainable(layers)
+        self.compile(learning_rate, self.config.LEARNING_MOMENTUM)
+        self._started = True
+        run = runs.Run(self.log_dir, self.checkpoint_path, self.epoch)
+        history = trainer.fit(self.keras_model, train, validation, run, epochs, custom_callbacks or ())
+        self.epoch += len(history.epoch)  # fewer than asked for if a callback stopped it
+        return history
+
+    def _claim_folder(self) -> None:
+        """Another run may have taken the folder of a new run since this model was made."""
+        if self.epoch == 0 and not self._started and os.path.exists(self.log_dir):
+            self._use(runs.new(self.model_dir, self.config.NAME))
+
+    def _anchors_for_targets(self, image_shape: tuple[int, ...]) -> np.ndarray:
+        return predict.pixel_anchors(self.config, image_shape)
+
+    # --- Detection ---------------------------------------------------------------------------------------------------------
+
+    def detect(self, images: Sequence[np.ndarray], verbose: int = 0) -> list[Detections]:
+        """Detect on images of any number and sizes.
+
+        Args:
+            images: Each [H, W, C], RGB.
+            verbose: 1 prints what arrives.
+
+        Returns:
+            For each image a mapping with rois [N, 4] int32 pixels, class_ids [N] int32, scores [N] float32, masks [H, W, N] bool.
+
+        Raises:
+            ValueError: wrong mode, an image that is none, or layers that were never loaded or trained (see `allow_random_weights`).
+            TypeError: an image that is no array.
+        """
+        self._require_inference()
+        return self._predictor.detect(images, verbose)
+
+    def detect_molded(self, molded_images: Sequence[np.ndarray], image_metas: Sequence[np.ndarray], verbose: int = 0) -> list[Detections]:
+        """Detect on molded images of one size; boxes and masks are in their pixels. Arguments as `mold_inputs` returns them."""
+        self._require_inference()
+        molded, metas = np.asarray(molded_images, np.float32), np.asarray(image_metas)
+        if verbose:
+            log(f"Processing {len(molded)} images")
+        results = []
+        for first in range(0, len(molded), self.config.BATCH_SIZE):
+            outputs = self._predictor.predict(molded[first : first + self.config.BATCH_SIZE], metas[first : first + self.config.BATCH_SIZE], verbose)
+            for detections, masks in zip(outputs[0], outputs[3], strict=True):
+                shape = molded.shape[1:]
+                results.append(Detections(*predict.unmold_detections(detections, masks, shape, shape, (0, 0, *shape[:2]))))
+        return results
+
+    def mold_inputs(self, images: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Resize, pad and subtract the mean: molded images [B, H, W, C] float32, image_metas [B, 12 + K], windows [B, 4] pixels.
+
+        Raises:
+            ValueError: the images differ in molded size.
+        """
+        molded = [predict.mold_image(predict.check_image(image, i, self.config.IMAGE_CHANNEL_COUNT), self.config) for i, image in enumerate(images)]
+        sizes = {m.image.shape for m in molded}
+        if len(sizes) > 1:
+            raise ValueError(f"The molded images differ in size: {sorted(sizes)}. mold_inputs stacks them; detect takes any sizes.")
+        return np.stack([m.image for m in molded]), np.stack([m.meta for m in molded]), np.stack([m.window for m in molded])
+
+    def unmold_detections(
+        self, detections: np.ndarray, mrcnn_mask: np.ndarray, original_image_shape: Sequence[int], image_shape: Sequence[int], window: Sequence[int]
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """See `inference.predict.unmold_detections`."""
+        return predict.unmold_detections(detections, mrcnn_mask, original_image_shape, image_shape, window)
+
+    def get_anchors(self, image_shape: Sequence[int]) -> np.ndarray:
+        """Anchors of a molded image in its unit square: [A, 4] float32. Those in pixels are kept as `anchors`."""
+        return self._predictor.anchors(image_shape)
+
+    @property
+    def anchors(self) -> np.ndarray | None:
+        return self._predictor.pixel_anchors
+
+    def _require_inference(self) -> None:
+        if self.mode != "inference":
+            raise ValueError(f"detect needs MaskRCNN(mode='inference', …); this one has mode {self.mode!r}.")
+        if not self.allow_random_weights:
+            self._random.require_changed(self.keras_model)
+
+    # --- Looking inside ----------------------------------------------------------------------------------------------------
+
+    def ancestor(self, tensor: Any, name: str, checked: Any = None) -> Any:
+        """Tensor of the network by the name that notebooks for the original use, or None; see `inference.inspect.ancestor`."""
+        return inspect.ancestor(self.keras_model, name)
+
+    def find_trainable_layer(self, layer: Any) -> Any:
+        """The layer that owns the weights; wrappers are gone, so it is the layer itself."""
+        return layer
+
+    def get_trainable_layers(self) -> list[Any]:
+        """Layers that own weights, nested models opened."""
+        return list(layer_groups.trainable_layers(self.keras_model))
+
+    def run_graph(
+        self, images: Sequence[np.ndarray], outputs: Sequence[tuple[str, Any]], image_metas: np.ndarray | None = None
+    ) -> dict[str, np.ndarray]:
+        """Compute inner tensors of the network for images; see `inference.inspect.run_graph`."""
+        if image_metas is None:
+            molded, image_metas, _ = self.mold_inputs(images)
+        else:
+            molded = np.asarray(images)
+        return inspect.run_graph(self.keras_model, molded, image_metas, self.get_anchors(molded.shape[1:]), outputs)

@@ -1,0 +1,115 @@
+"""mAP after each epoch, computed from the checkpoint that the epoch wrote."""
+
+import os
+import sys
+import time
+from typing import Any
+
+import keras
+import numpy as np
+
+from mrcnn.data import samples
+from mrcnn.evaluation import precision
+from mrcnn.log import log
+
+LOG_NAME = "val_mean_average_precision"
+PER_IMAGE_LOG_NAME = "val_mean_average_precision_per_image"
+
+
+class MeanAveragePrecisionCallback(keras.callbacks.Callback):
+    """Compute the mean average precision at IoU 0.5 on a data set every few epochs.
+
+    Loads the last checkpoint of the training run into the inference model and detects on the data set. The figures go into the logs, so that
+    TensorBoard, EarlyStopping and ModelCheckpoint see them: `val_mean_average_precision`, the mean over classes of the average precision over all
+    images (by masks), and `val_mean_average_precision_per_image`, the historic figure: the mean over images of one precision-recall curve of all
+    classes. An epoch without calculation repeats the figures of the one before, so that a monitor never misses them.
+
+    Args:
+        train_model: MaskRCNN in training mode, the one that trains.
+        inference_model: MaskRCNN in inference mode.
+        dataset: Prepared `Dataset` with masks.
+        calculate_at_every_X_epoch: 1: after each epoch. Also accepted as `calculate_map_at_every_X_epoch`.
+        dataset_limit: Images of the subset, always the same, spread evenly over the data set. None: all.
+        verbose: 0 prints nothing; 1 the lines and, on a terminal, progress.
+
+    Raises:
+        ValueError: a model in the wrong mode, class counts that differ, an empty data set, or an impossible number.
+    """
+
+    def __init__(
+        self, train_model: Any, inference_model: Any, dataset: Any, calculate_at_every_X_epoch: int = 1,  # noqa: N803 (historic name)
+        dataset_limit: int | None = None, verbose: int = 1, calculate_map_at_every_X_epoch: int | None = None,  # noqa: N803
+    ):  # fmt: skip
+        super().__init__()
+        if calculate_map_at_every_X_epoch is not None:
+            calculate_at_every_X_epoch = calculate_map_at_every_X_epoch  # noqa: N806
+        _check(train_model, inference_model, dataset, calculate_at_every_X_epoch, dataset_limit)
+        self.train_model, self.inference_model, self.dataset = train_model, inference_model, dataset
+        self.every, self.verbose = int(calculate_at_every_X_epoch), verbose
+        self.image_ids = spread(np.asarray(dataset.image_ids), dataset_limit)
+        self.result: precision.MeanAveragePrecision | None = None
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Compute and log the figures of epoch + 1, if it is one of every X."""
+        if (epoch + 1) % self.every == 0:
+            self._say("Calculating mAP...")
+            self._load_checkpoint(epoch + 1)
+            self.result = self.calculate()
+            self._say(f"mAP at epoch {epoch + 1} is: {self.result.map}")
+            self._say(self._details())
+        if logs is not None and self.result is not None:
+            logs[LOG_NAME], logs[PER_IMAGE_LOG_NAME] = self.result.map, self.result.per_image
+
+    def calculate(self) -> precision.MeanAveragePrecision:
+        """Detect on the subset with the weights the inference model has, and measure."""
+        accumulator = precision.APAccumulator(self.inference_model.config.NUM_CLASSES)
+        size = self.inference_model.config.BATCH_SIZE
+        start = time.monotonic()
+        for first in range(0, len(self.image_ids), size):
+            ids = [int(i) for i in self.image_ids[first : first + size]]
+            images = [self.dataset.load_image(i) for i in ids]
+            for image_id, detections in zip(ids, self.inference_model.detect(images, verbose=0), strict=True):
+                masks, class_ids = samples.load_instances(self.dataset, image_id)
+                accumulator.add(class_ids, detections, gt_masks=masks)
+            self._progress(min(first + size, len(self.image_ids)), start)
+        return accumulator.result()
+
+    def _load_checkpoint(self, epoch: int) -> None:
+        path = self.train_model.checkpoint_path.format(epoch=epoch)
+        if not os.path.exists(path):
+            raise FileNotFoundError(f"mAP of epoch {epoch} needs its checkpoint {path}, which is not there. Was it deleted, or the run folder moved?")
+        self._say(f"Loaded weights for the inference model (last checkpoint of the train model): {path}")
+        self.inference_model.load_weights(path, by_name=True, verbose=self.verbose)
+
+    def _details(self) -> str:
+        names = self.dataset.class_names
+        classes = ", ".join(f"{names[i]} {ap:.3f}" for i, ap in sorted(self.result.per_class.items()))
+        return f"  {self.result.num_images} images, per-image mean {self.result.per_image:.5f}, classes: {classes}"
+
+    def _progress(self, done: int, start: float) -> None:
+        if self.verbose and sys.stdout.isatty():
+            total = len(self.image_ids)
+            print(f"\r  {done}/{total} images, {time.monotonic() - start:.0f} s", end="\n" if done == total else "", flush=True)  # noqa: T201
+
+    def _say(self, text: str) -> None:
+        if self.verbose:
+            log(text)
+
+
+def spread(image_ids: np.ndarray, limit: int | None) -> np.ndarray:
+    """A fixed subset of at most `limit` ids, evenly over all: [M]."""
+    if limit is None or limit >= len(image_ids):
+        return image_ids
+    return image_ids[np.arange(limit) * len(image_ids) // limit]
+
+
+def _check(train_model: Any, inference_model: Any, dataset: Any, every: int, limit: int | None) -> None:
+    for name, model, mode in (("train_model", train_model, "training"), ("inference_model", inference_model, "inference")):
+        if getattr(model, "mode", None) != mode:
+            raise ValueError(f"{name} has mode {getattr(model, 'mode', None)!r}: a MaskRCNN of mode {mode!r} is expected")
+    if not len(dataset.image_ids):
+        raise ValueError("The data set for the mAP has no images. Add some and call prepare().")
+    if dataset.num_classes != inference_model.config.NUM_CLASSES:
+        raise ValueError(f"The data set has {dataset.num_classes} classes, the inference model NUM_CLASSES = {inference_model.config.NUM_CLASSES}")
+    if every < 1 or (limit is not None and limit < 1):
+        raise ValueError(f"calculate_at_every_X_epoch = {every} and dataset_limit = {limit}: at least 1 is expected")

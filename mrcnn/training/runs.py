@@ -1,0 +1,74 @@
+"""Run folders: `{model_dir}/{name}{YYYYMMDDTHHMM}/mask_rcnn_{name}_{epoch:04d}.h5`, as scripts for the original glob them."""
+
+import datetime
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+_CHECKPOINT = re.compile(r"(?:.*[/\\])?(?P<folder>[^/\\]+?(?P<stamp>\d{8}T\d{4}))[/\\]mask_rcnn_[^/\\]+_(?P<epoch>\d{4,})\.h5$")
+
+
+@dataclass(frozen=True)
+class Run:
+    """Where a run writes.
+
+    Attributes:
+        log_dir: The folder; made when training starts.
+        checkpoint_path: Of the checkpoints, with the field {epoch:04d}.
+        epoch: Epochs done, from the checkpoint that the run goes on from.
+    """
+
+    log_dir: str
+    checkpoint_path: str
+    epoch: int = 0
+
+
+def new(model_dir: str, name: str, now: datetime.datetime | None = None) -> Run:
+    """A run that starts at epoch 0, in a folder of the current minute, or of the next one that is free."""
+    now = now or datetime.datetime.now()
+    while True:
+        folder = os.path.join(model_dir, f"{name.lower()}{now:%Y%m%dT%H%M}")
+        if not os.path.exists(folder):
+            return Run(folder, _pattern(folder, name))
+        now += datetime.timedelta(minutes=1)
+
+
+def of_checkpoint(path: str, model_dir: str, name: str) -> Run | None:
+    """The run that a checkpoint belongs to, to be continued; None if the path is not named like one.
+
+    The folder is the checkpoint's own where it lies in `model_dir`, else one of the same name there.
+    """
+    match = _CHECKPOINT.match(os.path.abspath(path))
+    if not match:
+        return None
+    folder = os.path.join(model_dir, match["folder"])
+    return Run(folder, _pattern(folder, name), int(match["epoch"]))
+
+
+def checkpoints(model_dir: str, name: str) -> Iterator[str]:
+    """Checkpoints of all runs of this name, newest run first, in a run the last epoch first.
+
+    Raises:
+        FileNotFoundError: there is no run of this name, or no checkpoint in any.
+    """
+    folders = []
+    if os.path.isdir(model_dir):
+        own = re.compile(re.escape(name.lower()) + r"(\d{8}T\d{4})")
+        folders = sorted((m[1], f) for f in os.listdir(model_dir) if (m := own.fullmatch(f)))
+    if not folders:
+        place, form = os.path.abspath(model_dir), f"{name.lower()}YYYYMMDDTHHMM"
+        raise FileNotFoundError(f"There is no run of {name!r} in {place} (folders named {form}). Train first, or check the folder (--logs).")
+    found = False
+    for _, folder in reversed(folders):
+        path = os.path.join(model_dir, folder)
+        epochs = [(int(m["epoch"]), f) for f in os.listdir(path) if (m := _CHECKPOINT.match(os.path.join(os.path.abspath(path), f)))]
+        for _, file in sorted(epochs, reverse=True):
+            found = True
+            yield os.path.join(path, file)
+    if not found:
+        raise FileNotFoundError(f"The runs of {name!r} in {os.path.abspath(model_dir)} hold no checkpoint yet (the first is written after an epoch).")
+
+
+def _pattern(folder: str, name: str) -> str:
+    return os.path.join(folder, f"mask_rcnn_{name.lower()}_{{epoch:04d}}.h5").replace("{{", "{").replace("}}", "}")
