@@ -133,8 +133,8 @@ def shift_epsilon(variance: np.ndarray, epsilon: float) -> tuple[np.ndarray, np.
 
     Example:
         >>> variance, factor = shift_epsilon(np.float32([0.5, 0.0]), 1e-3)
-        >>> variance.round(5).tolist(), factor.round(2).tolist()
-        ([0.49901, 0.0], [1.0, 10.0])
+        >>> [f"{value:.5f}" for value in variance], factor.round(2).tolist()
+        (['0.49901', '0.00000'], [1.0, 10.0])
     """
     true_scale = variance.astype(np.float64) + FILE_EPSILON
     shifted = np.maximum(true_scale - epsilon, 0.0)

@@ -42,8 +42,8 @@ def describe(report: LoadReport | None) -> str:
         report: what a loader returned for a newly built network; None where nothing was loaded.
 
     Example:
-        >>> print(describe(LoadReport("coco.h5", ("conv1", "rpn_model", "mrcnn_mask_conv1"), (), ("mrcnn_mask",))))
-        From coco.h5: stage 1, RPN, mask head without mrcnn_mask (3 of 4 layers).
+        >>> print(describe(LoadReport("coco.h5", ("conv1", "mrcnn_mask_conv1", "mrcnn_mask_conv2"), (), ("mrcnn_mask",))))
+        From coco.h5: stage 1, mask head without mrcnn_mask (3 of 4 layers).
         Random: mrcnn_mask.
     """
     if report is None:

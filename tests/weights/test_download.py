@@ -175,7 +175,7 @@ def test_only_http_is_downloaded(tmp_path, url):
 @pytest.fixture
 def coco(server, tmp_path, monkeypatch):
     """A small stand-in for mask_rcnn_coco.h5 on the server."""
-    layout = small_layout("resnet101_coco")
+    layout = small_layout("resnet101_coco", all_blocks=True)
     make_weights.write_weights(layout, tmp_path / "source", seed=1)
     server.files["/coco.h5"] = (tmp_path / "source").read_bytes()
     monkeypatch.setattr(download, "COCO_MODEL_URL", server.url("coco.h5"))
@@ -220,7 +220,9 @@ def test_file_put_there_by_hand_is_checked_and_kept(coco, tmp_path):
 
 
 def test_coco_file_that_lacks_layers_is_refused(coco, tmp_path):
-    make_weights.write_weights(small_layout("resnet101_coco"), tmp_path / "headless", seed=1, exclude=["mrcnn_mask"])
+    make_weights.write_weights(
+        small_layout("resnet101_coco", all_blocks=True), tmp_path / "headless", seed=1, exclude=["mrcnn_mask"]
+    )
     coco.files["/coco.h5"] = (tmp_path / "headless").read_bytes()
     with pytest.raises(download.DownloadError, match="holds 232 layers"):
         download.download_trained_weights(tmp_path / "mask_rcnn_coco.h5")

@@ -73,7 +73,7 @@ def test_equal_epsilon_changes_nothing():
 def test_backbone_is_loaded_in_rgb_order(model, tmp_path, rename):
     report = imagenet.load(model, write(tmp_path / "imagenet.h5", rename))
     np.testing.assert_array_equal(variable(model, "conv1", "kernel"), stored("conv1/kernel:0")[:, :, ::-1])
-    np.testing.assert_array_equal(variable(model, "res4b_branch2a", "kernel"), stored("res4b_branch2a/kernel:0"))
+    np.testing.assert_array_equal(variable(model, "res4a_branch2a", "kernel"), stored("res4a_branch2a/kernel:0"))
     assert list(report.loaded) == OUR_NAMES
     assert set(report.missing_in_file) == {layer for layer, _ in weighted(LAYOUT)} - set(OUR_NAMES)
 
