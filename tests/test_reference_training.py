@@ -173,8 +173,8 @@ def test_change_of_single_values_after_one_step(run, step):
 def assert_same_change(ours, theirs, run, name):
     """Compare as vectors: within 5 % of the length, and what two roundings of each value make.
 
-    Measured: our changes differ from the reference's by up to 1.5 % of a sample's length. A relative noise of 1e-6 on the weights changes our own by up
-    to 3.0 % (float noise is amplified where a ReLU switches or a gradient nearly cancels), so a case may well come out at that.
+    Measured: our changes differ from the reference's by up to 1.5 % of a sample's length. A relative noise of 1e-6 on the weights changes our own
+    by up to 3.0 % (float noise is amplified where a ReLU switches or a gradient nearly cancels), so a case may well come out at that.
     """
     difference = np.linalg.norm((ours - theirs).astype("float64"))
     allowed = 0.05 * np.linalg.norm(theirs.astype("float64")) + 2 * ulp(run, name) * np.sqrt(theirs.size)

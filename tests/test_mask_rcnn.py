@@ -1,0 +1,237 @@
+"""MaskRCNN as a user sees it, on a network that trains in seconds."""
+
+import csv
+import os
+import re
+
+import keras
+import numpy as np
+import pytest
+import tiny
+
+from mrcnn.mask_rcnn import MaskRCNN
+from mrcnn.training.mean_average_precision import MeanAveragePrecisionCallback
+
+LOSSES = ("rpn_class_loss", "rpn_bbox_loss", "mrcnn_class_loss", "mrcnn_bbox_loss", "mrcnn_mask_loss")
+
+
+class InferenceConfig(tiny.TinyConfig):
+    pass
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """Two epochs: heads, then all; with a mAP after each."""
+    folder = str(tmp_path_factory.mktemp("logs"))
+    model = MaskRCNN("training", tiny.TinyConfig(), folder)
+    inference = MaskRCNN("inference", InferenceConfig(), folder)
+    data, val = tiny.Squares(6), tiny.Squares(5, empty=3)
+    callback = MeanAveragePrecisionCallback(model, inference, val, dataset_limit=4)
+    seen = []
+    watcher = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: seen.append(dict(logs)))
+    history = [model.train(data, val, 0.01, 1, "heads", custom_callbacks=[watcher, callback]).history]
+    momentum = len(model._optimizer[0].momentums)
+    history.append(model.train(data, val, 0.01, 2, "all", custom_callbacks=[watcher, callback]).history)
+    return {"model": model, "inference": inference, "folder": folder, "history": history, "seen": seen, "callback": callback, "momentum": momentum}
+
+
+def test_files_of_a_run_have_the_historic_names(trained):
+    model = trained["model"]
+    assert re.fullmatch(r"tiny\d{8}T\d{4}", os.path.basename(model.log_dir))
+    assert [f for f in sorted(os.listdir(model.log_dir)) if f.endswith(".h5")] == ["mask_rcnn_tiny_0001.h5", "mask_rcnn_tiny_0002.h5"]
+    assert model.epoch == 2
+
+
+def test_history_has_five_losses_and_their_validation_twins(trained):
+    for history in trained["history"]:
+        for name in ("loss", *LOSSES):
+            assert np.isfinite(history[name]).all() and np.isfinite(history[f"val_{name}"]).all()
+        total = sum(history[n][0] for n in LOSSES) + history["l2_loss"][0]
+        assert history["loss"][0] == pytest.approx(total, rel=1e-4)
+
+
+def test_map_reaches_the_users_callbacks_and_the_csv(trained):
+    assert all("val_mean_average_precision" in logs for logs in trained["seen"])  # although the user's callback stood first
+    with open(os.path.join(trained["model"].log_dir, "training.csv"), newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["epoch"] for row in rows] == ["1", "2"]
+    assert float(rows[1]["val_mean_average_precision"]) == pytest.approx(trained["callback"].result.map)
+
+
+def test_map_is_of_the_last_checkpoint(trained):
+    other = MaskRCNN("inference", InferenceConfig(), trained["folder"])
+    other.load_weights(other.find_last(), by_name=True)
+    for a, b in zip(other.keras_model.get_weights(), trained["inference"].keras_model.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert trained["callback"].result.num_images == 4
+
+
+def test_momentum_survives_the_change_of_stage(trained):
+    model = trained["model"]
+    new, variables = model._optimizer
+    assert len(new.momentums) > trained["momentum"] > 0
+    before = {v.path: keras.ops.convert_to_numpy(m) for v, m in zip(variables, new.momentums, strict=True)}
+    model.set_trainable("heads", verbose=0)
+    model.compile(0.001, 0.9)
+    for variable, momentum in zip(model._optimizer[1], model._optimizer[0].momentums, strict=True):
+        np.testing.assert_array_equal(keras.ops.convert_to_numpy(momentum), before[variable.path])
+
+
+def test_last_continues_the_run(trained, capsys):
+    model = MaskRCNN("training", tiny.TinyConfig(), trained["folder"])
+    assert model.log_dir != trained["model"].log_dir  # a new run takes the next free minute
+    model.load_weights(model.find_last(), by_name=True)
+    assert "Re-starting from epoch 2" in capsys.readouterr().out
+    assert (model.epoch, model.log_dir) == (2, trained["model"].log_dir)
+    assert model.train(tiny.Squares(4), None, 0.01, 2, "all") is None
+    assert "Nothing to train" in capsys.readouterr().out
+
+
+def test_find_last_takes_the_newest_run_and_skips_broken_files(trained, tmp_path, capsys):
+    model = trained["inference"]
+    for run, files in (("tiny20200101T0000", {"0009": b"x"}), ("tiny20210101T0000", {"0001": None, "0002": b"broken"}), ("tiny_other20300101T0000", {})):
+        os.makedirs(tmp_path / run)
+        for epoch, content in files.items():
+            path = tmp_path / run / f"mask_rcnn_tiny_{epoch}.h5"
+            path.write_bytes(content) if content else model.keras_model.save_weights(path)
+    other = MaskRCNN("inference", InferenceConfig(), tmp_path)
+    assert other.find_last().endswith(os.path.join("tiny20210101T0000", "mask_rcnn_tiny_0001.h5"))
+    assert "Skipping a broken checkpoint" in capsys.readouterr().out
+
+
+def test_find_last_without_runs_says_where_it_looked(tmp_path):
+    with pytest.raises(FileNotFoundError, match="no run of 'Tiny'"):
+        MaskRCNN("inference", InferenceConfig(), tmp_path).find_last()
+
+
+def test_detect_takes_any_number_and_sizes_and_gives_what_one_at_a_time_gives(trained):
+    model = trained["inference"]
+    rng = np.random.default_rng(0)
+    images = [tiny.Squares(1, size=s).load_image(0) for s in ((64, 64), (40, 90), (130, 70), (64, 64), (30, 28))]
+    images[3] = rng.integers(0, 255, (64, 64, 3), np.uint8)
+    together = model.detect(images)
+    assert len(together) == 5 and model.detect([]) == []
+    for image, result in zip(images, together, strict=True):
+        (alone,) = model.detect([image])
+        assert set(result) == {"rois", "class_ids", "scores", "masks"}
+        assert result["masks"].shape == (*image.shape[:2], len(result["rois"])) and result["masks"].dtype == bool
+        np.testing.assert_array_equal(result["class_ids"], alone["class_ids"])
+        np.testing.assert_allclose(result["scores"], alone["scores"], atol=1e-5)
+        assert (result["masks"] != alone["masks"]).mean() < 1e-3 if result["masks"].size else True
+
+
+@pytest.mark.parametrize(
+    ("image", "error", "says"),
+    [
+        (None, ValueError, "is None"),
+        ("photo.jpg", TypeError, "is the text"),
+        (np.zeros((5, 5, 2), np.uint8), ValueError, "shape"),
+        (np.zeros((0, 5, 3), np.uint8), ValueError, "no pixels"),
+        (np.full((5, 5, 3), np.nan), ValueError, "not finite"),
+        (np.array([[["a"]]]), TypeError, "dtype"),
+    ],
+)
+def test_detect_refuses_what_is_no_image(trained, image, error, says):
+    with pytest.raises(error, match=says):
+        trained["inference"].detect([image])
+
+
+def test_detect_refuses_heads_that_were_never_loaded(trained, tmp_path):
+    model = MaskRCNN("inference", InferenceConfig(), tmp_path)
+    with pytest.raises(ValueError, match="hold random weights"):
+        model.detect([np.zeros((64, 64, 3), np.uint8)])
+    path = trained["model"].checkpoint_path.format(epoch=2)
+    model.load_weights(path, by_name=True, exclude=["mrcnn_class_logits", "mrcnn_bbox_fc", "mrcnn_bbox", "mrcnn_mask"])
+    with pytest.raises(ValueError, match="mrcnn_class_logits"):
+        model.detect([np.zeros((64, 64, 3), np.uint8)])
+    model.allow_random_weights = True
+    assert len(model.detect([np.zeros((64, 64, 3), np.uint8)])) == 1
+
+
+def test_modes_are_checked(trained):
+    with pytest.raises(ValueError, match="mode='inference'"):
+        trained["model"].detect([np.zeros((64, 64, 3), np.uint8)])
+    with pytest.raises(ValueError, match="mode='training'"):
+        trained["inference"].train(None, None, 0.1, 1, "all")
+    with pytest.raises(ValueError, match="'training' or 'inference'"):
+        MaskRCNN("predict", tiny.TinyConfig(), "logs")
+
+
+def test_layers_that_match_nothing_are_refused(trained):
+    with pytest.raises(ValueError, match="matches no layer"):
+        trained["model"].train(tiny.Squares(4), None, 0.01, 9, "head")
+
+
+def test_weights_of_other_classes_are_explained(trained, tmp_path):
+    class Other(tiny.TinyConfig):
+        NUM_CLASSES = 5
+
+    model = MaskRCNN("training", Other(), tmp_path)
+    with pytest.raises(ValueError, match="mrcnn_class_logits") as caught:
+        model.load_weights(trained["model"].checkpoint_path.format(epoch=2), by_name=True)
+    for part in ("mrcnn_bbox_fc", "NUM_CLASSES = 3", "exclude"):
+        assert part in str(caught.value)
+
+
+def test_a_loss_that_is_no_number_leaves_no_checkpoint(tmp_path):
+    class Exploding(tiny.TinyConfig):
+        NAME = "exploding"
+        GRADIENT_CLIP_NORM = None
+        STEPS_PER_EPOCH = 4
+
+    model = MaskRCNN("training", Exploding(), tmp_path)
+    with pytest.raises(FloatingPointError, match="No checkpoint is written"):
+        model.train(tiny.Squares(4), None, 1e30, 1, "all")
+    assert not [f for f in os.listdir(model.log_dir) if f.endswith(".h5")]
+
+
+def test_same_seed_gives_the_same_training(tmp_path):
+    class Short(tiny.TinyConfig):
+        NAME = "short"
+        STEPS_PER_EPOCH = 2
+
+    def losses(folder):
+        model = MaskRCNN("training", Short(), tmp_path / folder)
+        return model.train(tiny.Squares(6), None, 0.01, 1, "all").history["loss"]
+
+    np.testing.assert_allclose(losses("a"), losses("b"), rtol=1e-5)
+
+
+def test_the_map_callback_accepts_both_names_of_its_period_and_checks_its_arguments(trained):
+    model, inference, data = trained["model"], trained["inference"], tiny.Squares(3)
+    assert MeanAveragePrecisionCallback(model, inference, data, calculate_map_at_every_X_epoch=4).every == 4
+    assert MeanAveragePrecisionCallback(model, inference, data, 3).every == 3
+    with pytest.raises(ValueError, match="inference_model has mode 'training'"):
+        MeanAveragePrecisionCallback(model, model, data)
+    with pytest.raises(ValueError, match="at least 1"):
+        MeanAveragePrecisionCallback(model, inference, data, 0)
+
+
+def test_map_by_hand(trained):
+    """Three images, two classes: square AP 1/2 (one of two found), disc AP 1; the third image is empty and gets a false alarm of low score."""
+    from mrcnn.results import Detections
+
+    data = tiny.Squares(4, empty=3)  # image 0 and 3 have no instance
+
+    class Perfect:
+        mode, config = "inference", InferenceConfig()
+
+        def detect(self, images, verbose=0):
+            self.calls = getattr(self, "calls", 0)
+            results = []
+            for _ in images:
+                masks, class_ids = data.load_mask(self.calls)
+                scores = np.array([0.9, 0.8][: len(class_ids)], np.float32)
+                if self.calls == 1:
+                    masks, class_ids, scores = masks[..., 1:], class_ids[1:], scores[1:]  # the square is missed
+                if self.calls == 3:  # nothing is there
+                    masks, class_ids, scores = np.ones((64, 64, 1), bool), np.array([1]), np.array([0.1], np.float32)
+                rois = np.tile([0, 0, 64, 64], (len(class_ids), 1)).astype(np.int32)
+                results.append(Detections(rois.reshape(-1, 4), class_ids, scores, masks))
+                self.calls += 1
+            return results
+
+    result = MeanAveragePrecisionCallback(trained["model"], Perfect(), data).calculate()
+    assert result.per_class == {1: pytest.approx(0.5), 2: pytest.approx(1.0)}
+    assert result.map == pytest.approx(0.75)
+    assert result.per_image == pytest.approx(np.mean([1.0, 0.5, 1.0, 0.0]))  # nothing there and nothing found; half found; all found; a false alarm
