@@ -89,7 +89,8 @@ def test_last_continues_the_run(trained, capsys):
 
 def test_find_last_takes_the_newest_run_and_skips_broken_files(trained, tmp_path, capsys):
     model = trained["inference"]
-    for run, files in (("tiny20200101T0000", {"0009": b"x"}), ("tiny20210101T0000", {"0001": None, "0002": b"broken"}), ("tiny_other20300101T0000", {})):
+    all_runs = {"tiny20200101T0000": {"0009": b"x"}, "tiny20210101T0000": {"0001": None, "0002": b"broken"}, "tiny_other20300101T0000": {}}
+    for run, files in all_runs.items():
         os.makedirs(tmp_path / run)
         for epoch, content in files.items():
             path = tmp_path / run / f"mask_rcnn_tiny_{epoch}.h5"
