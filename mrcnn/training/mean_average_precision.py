@@ -14,6 +14,7 @@ from mrcnn.log import log
 
 LOG_NAME = "val_mean_average_precision"
 PER_IMAGE_LOG_NAME = "val_mean_average_precision_per_image"
+QUIET_SECONDS = 30.0  # between two lines of progress where there is no terminal
 
 
 class MeanAveragePrecisionCallback(keras.callbacks.Callback):
@@ -52,7 +53,7 @@ class MeanAveragePrecisionCallback(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Compute and log the figures of epoch + 1, if it is one of every X."""
         if (epoch + 1) % self.every == 0:
-            self._say("Calculating mAP...")
+            self._say("\nCalculating mAP...")  # the progress bar has left the cursor at the end of its line
             self._load_checkpoint(epoch + 1)
             self.result = self.calculate()
             self._say(f"mAP at epoch {epoch + 1} is: {self.result.map}")
@@ -64,7 +65,7 @@ class MeanAveragePrecisionCallback(keras.callbacks.Callback):
         """Detect on the subset with the weights the inference model has, and measure."""
         accumulator = precision.APAccumulator(self.inference_model.config.NUM_CLASSES)
         size = self.inference_model.config.BATCH_SIZE
-        start = time.monotonic()
+        start, self._said_at = time.monotonic(), 0.0
         for first in range(0, len(self.image_ids), size):
             ids = [int(i) for i in self.image_ids[first : first + size]]
             images = [self.dataset.load_image(i) for i in ids]
@@ -87,9 +88,15 @@ class MeanAveragePrecisionCallback(keras.callbacks.Callback):
         return f"  {self.result.num_images} images, per-image mean {self.result.per_image:.5f}, classes: {classes}"
 
     def _progress(self, done: int, start: float) -> None:
-        if self.verbose and sys.stdout.isatty():
-            total = len(self.image_ids)
-            print(f"\r  {done}/{total} images, {time.monotonic() - start:.0f} s", end="\n" if done == total else "", flush=True)  # noqa: T201
+        """On a terminal a line that counts; elsewhere a line every half minute."""
+        total, seconds = len(self.image_ids), time.monotonic() - start
+        if not self.verbose:
+            return
+        if sys.stdout.isatty():
+            print(f"\r  {done}/{total} images, {seconds:.0f} s", end="\n" if done == total else "", flush=True)  # noqa: T201
+        elif seconds - self._said_at >= QUIET_SECONDS:
+            self._said_at = seconds
+            log(f"  {done}/{total} images, {seconds:.0f} s")
 
     def _say(self, text: str) -> None:
         if self.verbose:
