@@ -21,9 +21,11 @@ def non_max_suppression(boxes: Tensor, valid: Tensor, threshold: float, max_outp
     def one_image(args: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
         image_boxes, image_valid = args
         scores = tf.where(image_valid, rank, -float("inf"))
-        indices, num_kept = tf.image.non_max_suppression_padded(
-            image_boxes, scores, max_output, iou_threshold=threshold, score_threshold=-1e30, pad_to_max_output_size=True
-        )
+        # Not tf.image.non_max_suppression_padded: that runs in Python, ignores score_threshold and drops a box at the threshold.
+        indices, num_kept = tf.raw_ops.NonMaxSuppressionV4(
+            boxes=image_boxes, scores=scores, max_output_size=max_output, iou_threshold=threshold, score_threshold=-1e30,
+            pad_to_max_output_size=True,
+        )  # fmt: skip
         return indices, num_kept
 
     with tf.device("CPU"):  # the kernel has no advantage elsewhere, and its results stay the same on every machine
@@ -62,6 +64,7 @@ def _crop_forward(maps: tuple[Tensor, ...], boxes: Tensor, levels: Tensor, size:
     for level, feature in enumerate(maps):
         place = tf.cast(tf.where(flat_levels == level)[:, 0], tf.int32)
         level_boxes = _within_border(tf.gather(flat_boxes, place), tf.shape(feature))
+        feature = tf.cast(feature, tf.float32) if feature.dtype == tf.bfloat16 else feature  # the kernel knows no bfloat16
         crops.append(tf.image.crop_and_resize(feature, level_boxes, tf.gather(flat_images, place), size))
         places.append(place)
     crops = tf.concat(crops, axis=0)  # float32 whatever the features

@@ -31,7 +31,7 @@ def non_max_suppression(boxes: Tensor, valid: Tensor, threshold: float, max_outp
     Returns:
         indices [B, max_output] int32 into N, rising, and kept [B, max_output] bool; rows that are not kept point to 0.
     """
-    if keras.backend.backend() == "tensorflow":
+    if keras.backend.backend() == "tensorflow" and boxes.shape[1] != 0:  # the kernel doesn't pad the result of no boxes
         from mrcnn.ops import _tensorflow
 
         return _tensorflow.non_max_suppression(boxes, valid, threshold, max_output)
