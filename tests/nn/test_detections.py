@@ -1,0 +1,90 @@
+"""From class probabilities and box deltas to detections."""
+
+import numpy as np
+import pytest
+from backend_tools import arrays, compiled
+from keras import ops
+
+from mrcnn.nn import detections
+
+pytestmark = pytest.mark.portable
+
+WINDOW = [0.0, 0.0, 1.0, 1.0]
+A, A_SHIFTED, B = [0.1, 0.1, 0.3, 0.3], [0.1, 0.11, 0.3, 0.31], [0.6, 0.6, 0.9, 0.9]
+FARTHER = [0.1, 0.6, 0.3, 0.9]
+
+
+def one_hot(class_id, score, classes=3):
+    """Probabilities with `score` at the class and the rest shared."""
+    probs = np.full(classes, (1 - score) / (classes - 1))
+    probs[class_id] = score
+    return probs
+
+
+def refine(rois, probs, deltas=None, window=WINDOW, **options):
+    """Detections [D, 6] of one image."""
+    rois, probs = np.float32([rois]), np.float32([probs])
+    deltas = np.zeros((*probs.shape, 4), "float32") if deltas is None else np.float32([deltas])
+    options = {"max_instances": 4, "min_confidence": 0.5, "nms_threshold": 0.3, "std_dev": [0.1, 0.1, 0.2, 0.2]} | options
+    call = compiled(lambda *values: detections.refine(*values, **options))
+    return arrays(call(*(ops.convert_to_tensor(v) for v in (rois, probs, deltas, np.float32([window])))))[0]
+
+
+def test_by_hand_best_first_and_zeros_at_the_end():
+    found = refine([A, B], [one_hot(1, 0.7), one_hot(2, 0.9)])
+    np.testing.assert_allclose(found[:2], np.float32([[*B, 2, 0.9], [*A, 1, 0.7]]), atol=1e-6)
+    assert not found[2:].any()
+
+
+def test_deltas_of_the_best_class_are_applied():
+    """dy = 1 with std_dev 0.1 moves the box by a tenth of its height, 0.02."""
+    deltas = np.full((1, 3, 4), 9.0)
+    deltas[0, 1] = [1, 0, 0, 0]
+    found = refine([A], [one_hot(1, 0.8)], deltas)
+    np.testing.assert_allclose(found[0], [0.12, 0.1, 0.32, 0.3, 1, 0.8], atol=1e-6)
+
+
+def test_background_is_no_detection():
+    assert not refine([A, B], [one_hot(0, 0.9), one_hot(0, 0.6)]).any()
+
+
+def test_lesser_box_of_the_same_class_is_suppressed_but_not_of_another():
+    same = refine([A, A_SHIFTED], [one_hot(1, 0.7), one_hot(1, 0.8)])
+    np.testing.assert_allclose(same[:, 5], [0.8, 0, 0, 0], atol=1e-6)
+    other = refine([A, A_SHIFTED], [one_hot(1, 0.7), one_hot(2, 0.8)])
+    assert other[:, 4].tolist() == [2, 1, 0, 0]
+
+
+def test_boxes_are_clipped_to_the_window():
+    found = refine([[0.0, 0.0, 0.5, 1.0]], [one_hot(1, 0.9)], window=[0.1, 0.2, 0.9, 0.8])
+    np.testing.assert_allclose(found[0, :4], [0.1, 0.2, 0.5, 0.8], atol=1e-6)
+
+
+def test_box_outside_the_window_has_no_area_left():
+    found = refine([[0.0, 0.0, 0.05, 0.1]], [one_hot(1, 0.9)], window=[0.1, 0.2, 0.9, 0.8])
+    np.testing.assert_allclose(found[0, :4], [0.1, 0.2, 0.1, 0.2], atol=1e-6)
+
+
+@pytest.mark.parametrize(("min_confidence", "expected"), [(None, [0.9, 0.5, 0.4]), (0.0, [0.9, 0.5, 0.4]), (0.5, [0.9, 0.5]), (0.95, [])])
+def test_min_confidence(min_confidence, expected):
+    """A score equal to the limit stays."""
+    found = refine([A, B, FARTHER], [one_hot(1, 0.5), one_hot(2, 0.9), one_hot(1, 0.4)], min_confidence=min_confidence)
+    np.testing.assert_allclose(found[: len(expected), 5], expected, atol=1e-6)
+    assert not found[len(expected) :].any()
+
+
+
+
+def test_no_more_than_max_instances_and_these_are_the_best():
+    rois = [[0.1 * i, 0.0, 0.1 * i + 0.05, 0.1] for i in range(9)]
+    found = refine(rois, [one_hot(1, 0.5 + 0.05 * i) for i in range(9)], max_instances=3)
+    np.testing.assert_allclose(found[:, 5], [0.9, 0.85, 0.8], atol=1e-6)
+
+
+def test_more_room_than_rois():
+    assert refine([A], [one_hot(1, 0.9)], max_instances=7).any(axis=1).sum() == 1
+
+
+def test_huge_delta_stays_finite_under_the_limit():
+    found = refine([A], [one_hot(1, 0.9)], np.full((1, 3, 4), 900.0), max_log=4.0)
+    assert np.isfinite(found).all()

@@ -1,0 +1,143 @@
+"""The five losses, by hand."""
+
+import math
+
+import numpy as np
+import pytest
+from backend_tools import arrays, gradient
+from keras import ops
+
+from mrcnn.nn import losses
+
+pytestmark = pytest.mark.portable
+
+
+def value(loss, *inputs, **options):
+    return float(arrays(loss(*(ops.convert_to_tensor(i) for i in inputs), **options)))
+
+
+def test_smooth_l1_is_square_below_one_and_linear_above():
+    found = arrays(losses.smooth_l1(ops.convert_to_tensor(np.float32([0, 0, 0, 0])), ops.convert_to_tensor(np.float32([0, 0.5, -1, 3]))))
+    assert found.tolist() == [0, 0.125, 0.5, 2.5]
+
+
+def test_rpn_class_loss_leaves_neutral_anchors_out():
+    """Logits (0, 0) cost log 2 either way; (0, log 3) cost log 4/3 as object and log 4 as background."""
+    match = np.int32([[1, -1, 0, -1]])[..., None]
+    logits = np.float32([[[0, math.log(3)], [0, math.log(3)], [99, -99], [0, 0]]])
+    assert value(losses.rpn_class_loss, match, logits) == pytest.approx((math.log(4 / 3) + math.log(4) + math.log(2)) / 3, rel=1e-5)
+
+
+def test_rpn_bbox_loss_pairs_targets_with_positive_anchors_in_order():
+    """Image 0: anchors 1 and 3 positive; image 1: anchor 0. Differences 0.5, 2 and 1 in one coordinate each: (0.125 + 1.5 + 0.5) / 12."""
+    match = np.int32([[0, 1, -1, 1], [1, -1, -1, 0]])[..., None]
+    deltas = np.zeros((2, 4, 4), "float32")
+    deltas[0, 0], deltas[0, 2] = 50, 50  # not positive
+    targets = np.zeros((2, 3, 4), "float32")
+    targets[0, 0, 0], targets[0, 1, 3], targets[1, 0, 2] = 0.5, 2, 1
+    targets[0, 2], targets[1, 1:] = 77, 77  # rows beyond the positives
+    assert value(losses.rpn_bbox_loss, targets, match, deltas) == pytest.approx(2.125 / 12)
+
+
+def test_rpn_bbox_loss_ignores_positives_beyond_the_targets():
+    match = np.ones((1, 3, 1), "int32")
+    deltas = np.float32([[[1, 0, 0, 0], [2, 0, 0, 0], [60, 0, 0, 0]]])
+    assert value(losses.rpn_bbox_loss, np.zeros((1, 2, 4), "float32"), match, deltas) == pytest.approx((0.5 + 1.5) / 8)
+
+
+def test_rpn_bbox_loss_where_the_number_of_anchors_is_unknown():
+    if ops.convert_to_tensor(0.0).__class__.__module__.split(".")[0] != "tensorflow":
+        pytest.skip("open shapes are TensorFlow's")
+    import tensorflow as tf
+
+    match = np.int32([[0, 1, -1, 1], [1, -1, -1, 0]])[..., None]
+    rng = np.random.default_rng(0)
+    targets, deltas = rng.standard_normal((2, 3, 4)).astype("float32"), rng.standard_normal((2, 4, 4)).astype("float32")
+    signature = [tf.TensorSpec((2, 3, 4)), tf.TensorSpec((2, None, 1), tf.int32), tf.TensorSpec((2, None, 4))]
+    graph = tf.function(losses.rpn_bbox_loss, input_signature=signature)
+    assert float(graph(targets, match, deltas)) == pytest.approx(value(losses.rpn_bbox_loss, targets, match, deltas))
+
+
+CLASS_IDS = np.int32([[1, 0], [2, 0]])
+LOGITS = np.float32([[[0, 2, 0], [1, 0, 0]], [[0, 0, 3], [0, 5, 0]]])  # predicted 1, 0 and 2, 1
+
+
+def cross_entropy(logits, class_id):
+    return math.log(np.exp(logits).sum()) - logits[class_id]
+
+
+def test_class_loss_counts_rois_whose_predicted_class_the_images_source_knows():
+    """Image 0 knows all; image 1 knows 0 and 1, and its first roi is predicted as 2."""
+    active = np.int32([[1, 1, 1], [1, 1, 0]])
+    costs = [cross_entropy(LOGITS[0, 0], 1), cross_entropy(LOGITS[0, 1], 0), cross_entropy(LOGITS[1, 1], 0)]
+    assert value(losses.mrcnn_class_loss, CLASS_IDS, LOGITS, active) == pytest.approx(np.mean(costs), rel=1e-5)
+
+
+def test_class_loss_of_the_original_takes_the_first_images_classes_for_all():
+    active = np.int32([[1, 1, 0], [1, 1, 1]])
+    costs = [cross_entropy(LOGITS[0, 0], 1), cross_entropy(LOGITS[0, 1], 0), cross_entropy(LOGITS[1, 1], 0)]
+    assert value(losses.mrcnn_class_loss, CLASS_IDS, LOGITS, active, per_image=False) == pytest.approx(np.mean(costs), rel=1e-5)
+
+
+def test_class_loss_leaves_padding_rows_out():
+    valid = np.float32([[1, 0], [0, 0]])
+    found = value(losses.mrcnn_class_loss, CLASS_IDS, LOGITS, np.ones((2, 3), "int32"), valid=ops.convert_to_tensor(valid))
+    assert found == pytest.approx(cross_entropy(LOGITS[0, 0], 1), rel=1e-5)
+
+
+def test_class_loss_layer_takes_zero_rois_for_padding():
+    meta = np.zeros((2, 15), "float32")
+    meta[:, 12:] = 1
+    rois = np.zeros((2, 2, 4), "float32")
+    rois[0, 0] = 0.5
+    inputs = [ops.convert_to_tensor(v) for v in (CLASS_IDS, LOGITS, meta, rois)]
+    assert float(arrays(losses.MrcnnClassLoss()(inputs))[0]) == pytest.approx(cross_entropy(LOGITS[0, 0], 1), rel=1e-5)
+    everything = np.mean([cross_entropy(LOGITS[i, j], CLASS_IDS[i, j]) for i in range(2) for j in range(2)])
+    assert float(arrays(losses.MrcnnClassLoss(ignore_padding=False)(inputs))[0]) == pytest.approx(everything, rel=1e-5)
+
+
+def test_bbox_loss_is_that_of_the_rois_own_class():
+    class_ids = np.int32([[2, 0, 1]])
+    deltas = np.full((1, 3, 3, 4), 40, "float32")
+    deltas[0, 0, 2], deltas[0, 2, 1] = [1, 0, 0, 0], [0, 0, 0, 3]
+    assert value(losses.mrcnn_bbox_loss, np.zeros((1, 3, 4), "float32"), class_ids, deltas) == pytest.approx((0.5 + 2.5) / 8)
+
+
+def test_mask_loss_is_that_of_the_rois_own_class():
+    class_ids = np.int32([[1, 0]])
+    masks = np.full((1, 2, 1, 2, 2), 0.999, "float32")
+    masks[0, 0, 0, :, 1] = [0.8, 0.25]
+    targets = np.float32([[[[1, 0]], [[1, 1]]]])
+    assert value(losses.mrcnn_mask_loss, targets, class_ids, masks) == pytest.approx(-(math.log(0.8) + math.log(0.75)) / 2, rel=1e-5)
+
+
+def test_mask_loss_of_certain_and_wrong_masks_is_finite():
+    targets, masks = np.float32([[[[1, 0]]]]), np.float32([[[[[0, 0], [0, 1]]]]])
+    found = value(losses.mrcnn_mask_loss, targets, np.int32([[1]]), masks)
+    assert 15 < found < 17  # -log of 1e-7, in float32
+
+
+NOTHING = {
+    "rpn_class_loss": (losses.rpn_class_loss, [np.zeros((2, 3, 1), "int32"), np.ones((2, 3, 2), "float32")], 1),
+    "rpn_bbox_loss": (
+        losses.rpn_bbox_loss, [np.ones((2, 2, 4), "float32"), -np.ones((2, 3, 1), "int32"), np.full((2, 3, 4), 1e30, "float32")], 2
+    ),
+    "mrcnn_class_loss": (losses.mrcnn_class_loss, [CLASS_IDS, LOGITS, np.zeros((2, 3), "int32")], 1),
+    "mrcnn_bbox_loss": (
+        losses.mrcnn_bbox_loss, [np.ones((2, 2, 4), "float32"), np.zeros((2, 2), "int32"), np.ones((2, 2, 3, 4), "float32")], 2
+    ),
+    "mrcnn_mask_loss": (
+        losses.mrcnn_mask_loss, [np.ones((2, 2, 3, 3), "float32"), np.zeros((2, 2), "int32"), np.zeros((2, 2, 3, 3, 3), "float32")], 2
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NOTHING)
+def test_loss_and_gradient_are_zero_where_nothing_contributes(name):
+    loss, inputs, place = NOTHING[name]
+    assert value(loss, *inputs) == 0
+
+    def of_prediction(prediction):
+        return loss(*[prediction if i == place else ops.convert_to_tensor(v) for i, v in enumerate(inputs)])
+
+    np.testing.assert_array_equal(gradient(of_prediction, inputs[place])[0], np.zeros(inputs[place].shape))
