@@ -82,7 +82,7 @@ def apply_box_deltas_graph(boxes: Tensor, deltas: Tensor, max_log: float | None 
 
     max_log bounds log(dh) and log(dw), as config.BOX_DELTA_MAX_LOG does in the network; None, like the original, does not. See `tensor_boxes.decode`.
     """
-    return tensor_boxes.decode(_float(boxes), _float(deltas), max_log)
+    return tensor_boxes.decode(_float(boxes), _float(deltas), None if max_log is None else float(max_log))
 
 
 def clip_boxes_graph(boxes: Tensor, window: Tensor) -> Tensor:
