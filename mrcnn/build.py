@@ -184,6 +184,7 @@ def _training(config: Config, trunk: _Trunk, options: dict[str, Any]) -> keras.M
     ]
     outputs = [trunk.rpn_logits, trunk.rpn_probs, trunk.rpn_bbox, logits, probs, bbox, mask, proposals, rois, *loss_outputs]
     return network.TrainingModel(
-        inputs=inputs, outputs=outputs, loss_names=LOSS_NAMES, loss_weights=config.LOSS_WEIGHTS, weight_decay=config.WEIGHT_DECAY,
+        inputs=inputs, outputs=outputs, loss_names=LOSS_NAMES, loss_weights=config.LOSS_WEIGHTS,
+        weight_decay=config.WEIGHT_DECAY if config.OPTIMIZER == "sgd" else 0.0,  # others decay the weights themselves
         decay_divided_by_size=config.WEIGHT_DECAY_DIVIDED_BY_SIZE, **options,
     )  # fmt: skip

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 LOSS_NAMES = ("rpn_class_loss", "rpn_bbox_loss", "mrcnn_class_loss", "mrcnn_bbox_loss", "mrcnn_mask_loss")
 RESIZE_MODES = ("square", "pad64", "none", "crop")
 BACKBONES = ("resnet50", "resnet101")
+OPTIMIZERS = ("sgd", "adamw")
 
 
 def check(config: "Config") -> None:
@@ -51,7 +52,7 @@ def _check_identity(config: "Config") -> None:
             _refuse(config, "BACKBONE", f"one of {', '.join(BACKBONES)} or a callable (input_image, stage5, train_bn) -> [C1…C5] is expected")
     if config.COMPUTE_BACKBONE_SHAPE is not None and not callable(config.COMPUTE_BACKBONE_SHAPE):
         _refuse(config, "COMPUTE_BACKBONE_SHAPE", "None or a callable image_shape -> [5, 2] is expected")
-    if config.TRAIN_BN not in (None, False, True):
+    if config.TRAIN_BN is not None and not isinstance(config.TRAIN_BN, bool):  # 0 would not be the False that build asks for
         _refuse(config, "TRAIN_BN", "None, False or True is expected")
 
 
@@ -158,6 +159,8 @@ def _check_masks(config: "Config") -> None:
 
 
 def _check_losses(config: "Config") -> None:
+    if config.OPTIMIZER not in OPTIMIZERS:
+        _refuse(config, "OPTIMIZER", f"one of {', '.join(OPTIMIZERS)} is expected")
     weights = config.LOSS_WEIGHTS
     unknown = sorted(set(weights) - set(LOSS_NAMES)) if isinstance(weights, dict) else None
     if unknown is None or unknown:

@@ -43,7 +43,7 @@ class MaskRCNN:
         self.keras_model = self.build(mode, config)
         self._predictor = predict.Predictor(self.keras_model, config)
         self._random = inspect.Fingerprint(self.keras_model)
-        self._optimizer: tuple[Any, list[Any]] = (None, [])
+        self._optimizer: keras.optimizers.Optimizer | None = None
         self._started = False
         self._report: report.LoadReport | None = None
         self.set_log_dir()
@@ -141,10 +141,12 @@ class MaskRCNN:
 
     def compile(self, learning_rate: float, momentum: float) -> None:
         """Prepare for training; the momentum gathered before (another stage, other layers) is kept."""
-        new = optimizer.build(learning_rate, momentum, self.config.GRADIENT_CLIP_NORM)
-        variables = self.keras_model.trainable_variables
-        optimizer.carry_over(*self._optimizer, new, variables)
-        self._optimizer = (new, list(variables))
+        config = self.config
+        new = optimizer.build(
+            config.OPTIMIZER, learning_rate, momentum=momentum, clip_norm=config.GRADIENT_CLIP_NORM, weight_decay=config.WEIGHT_DECAY
+        )
+        optimizer.carry_over(self._optimizer, new, list(self.keras_model.trainable_variables))
+        self._optimizer = new
         self.keras_model.compile(optimizer=new, jit_compile=False if keras.backend.backend() == "tensorflow" else "auto")
 
     def set_trainable(self, layer_regex: str, keras_model: keras.Model | None = None, indent: int = 0, verbose: int = 1) -> None:

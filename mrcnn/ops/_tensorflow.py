@@ -60,6 +60,7 @@ def _crop_forward(maps: tuple[Tensor, ...], boxes: Tensor, levels: Tensor, size:
     flat_levels = tf.reshape(levels, [-1])
     flat_images = tf.repeat(tf.range(batch), count)
     flat_boxes = tf.reshape(boxes, [-1, 4])
+    flat_boxes = tf.where(tf.math.is_finite(flat_boxes), flat_boxes, 0.0)  # the kernel refuses others; the losses show them
     crops, places = [], []
     for level, feature in enumerate(maps):
         place = tf.cast(tf.where(flat_levels == level)[:, 0], tf.int32)
