@@ -179,7 +179,7 @@ def _slots(dice: paint.Dice, count: int) -> list[float]:
 
 def _outfits(dice: paint.Dice, count: int) -> list[garments.Outfit]:
     """Draw what each figure wears, so that a scene has MIN_INSTANCES to MAX_INSTANCES garments."""
-    outfits = [garments.Outfit(dice.pick((0, figures.SKIRT, figures.PANTS, figures.PANTS))) for _ in range(count)]
+    outfits = [garments.Outfit(dice.pick((0, figures.SKIRT, figures.PANTS))) for _ in range(count)]
     wishes = [
         (outfit, name)
         for outfit in outfits

@@ -36,7 +36,8 @@ def dress_figure(brush: Brush, body: Body, outfit: Outfit) -> None:
     if outfit.lower:
         sleeve = _separates(brush, body, outfit, colours)
     else:
-        sleeve = _dress(brush, body, next(colours), under_jacket=outfit.jacket)
+        _dress(brush, body, next(colours))
+        sleeve = 0.0
     if outfit.jacket:
         _jacket(brush, body, next(colours))
         sleeve = 1.0
@@ -90,20 +91,16 @@ def _shirt(brush: Brush, body: Body, colour: Colour, hem: float, under_jacket: b
     return length
 
 
-def _dress(brush: Brush, body: Body, colour: Colour, under_jacket: bool) -> float:
+def _dress(brush: Brush, body: Body, colour: Colour) -> None:
+    """Paint a long dress without sleeves, in one piece and one cloth."""
     dice = brush.dice
     s, w = body.shoulder, body.waist + 0.006
-    hem, wide = dice.between(0.66, 0.86), dice.between(0.145, 0.21)
+    hem, wide = dice.between(0.74, 0.89), dice.between(0.14, 0.2)
     neck = dice.between(0.036, 0.06)
     half = [(0.0, 0.265), (neck, 0.2), (s - 0.006, 0.215), (s - 0.008, 0.26), (w, 0.39), (w, 0.41)]
     half += [(body.hip + 0.014, 0.5), (wide, hem - 0.01), (wide, hem), (0.0, hem + 0.02)]
-    length = 0.0 if under_jacket else dice.pick((0.0, 0.0, 0.2, 0.3))
-    shapes = [figures.rounded(figures.mirror(half))]
-    if length:
-        shapes += figures.sleeves(body, length, 0.044)
     folds = [[(w * t, 0.42), (wide * t, hem)] for t in (-0.55, -0.1, 0.4)] + [[(-w, 0.4), (w, 0.4)]]
-    brush.paint(DRESS, shapes, colour, _cloth(dice), folds)
-    return length
+    brush.paint(DRESS, [figures.rounded(figures.mirror(half))], colour, _cloth(dice), folds)
 
 
 def _jacket(brush: Brush, body: Body, colour: Colour) -> None:
@@ -122,7 +119,7 @@ def _jacket(brush: Brush, body: Body, colour: Colour) -> None:
 
 def _skirt(brush: Brush, body: Body, colour: Colour) -> None:
     dice = brush.dice
-    w, hem, wide = body.waist + 0.008, dice.between(0.63, 0.82), dice.between(0.13, 0.21)
+    w, hem, wide = body.waist + 0.008, dice.between(0.62, 0.75), dice.between(0.14, 0.2)
     half = [(w, 0.425), (w, 0.425), (body.hip + 0.016, 0.5), (wide, hem - 0.01), (wide, hem), (0.0, hem + 0.018)]
     folds = [[(w * t, 0.43), (wide * t, hem)] for t in (-0.7, -0.35, 0.0, 0.35, 0.7)]
     folds = folds if dice.chance(60) else folds[1:4:2]
@@ -132,13 +129,14 @@ def _skirt(brush: Brush, body: Body, colour: Colour) -> None:
 def _pants(brush: Brush, body: Body, colour: Colour) -> None:
     dice = brush.dice
     w, h = body.waist + 0.008, body.hip + 0.01
-    short, loose = dice.chance(25), dice.between(0.0, 0.014)
+    short, loose = dice.chance(15), dice.between(0.0, 0.014)
     half = [(w, 0.425), (w, 0.425), (h, 0.51), (h, 0.56), (0.0, 0.575)]
     shapes = [figures.rounded(figures.mirror(half))]
     for leg in body.legs:
         joints = [(leg.hip[0], 0.5), figures.toward(leg.hip, leg.knee, 0.5), leg.knee]
         widths = [0.056, 0.056 + loose, 0.045 + loose]
         if short:
+            widths = [0.056, 0.054, 0.05]
             joints[-1] = figures.toward(leg.hip, leg.knee, 0.9)
         else:
             joints.append(figures.toward(leg.knee, leg.ankle, 0.95))
