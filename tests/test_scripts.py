@@ -1,0 +1,58 @@
+"""Scripts written the way users of the original wrote theirs run as they are; see tests/scripts."""
+
+import runpy
+import sys
+from pathlib import Path
+
+import pytest
+
+SCRIPTS = Path(__file__).parent / "scripts"
+
+
+@pytest.fixture
+def run(monkeypatch, tmp_path, capsys):
+    """Run a script with a folder of its own; returns what it printed. In this process: each import of TensorFlow would cost seconds."""
+    monkeypatch.chdir(tmp_path)
+
+    def run_script(name):
+        monkeypatch.setattr(sys, "argv", [str(SCRIPTS / name), str(tmp_path)])
+        runpy.run_path(str(SCRIPTS / name), run_name="__main__")
+        return capsys.readouterr().out
+
+    return run_script
+
+
+def in_order(lines, out):
+    """Whether the lines occur in this order."""
+    place = 0
+    for line in lines:
+        place = out.find(line, place)
+        if place < 0:
+            return False
+    return True
+
+
+def test_a_script_that_trains_and_detects(run, tmp_path):
+    out = run("train_shapes.py")
+    assert in_order(
+        [
+            "Configurations:", "Starting at epoch 0. LR=0.001", "Checkpoint Path: ", "Selecting layers to train",
+            "Loading weights from ", "Re-starting from epoch 2", "original_image", "Processing 1 images", "Re-starting from epoch 2",
+        ], out,
+    )  # fmt: skip
+    assert (tmp_path / "detections.png").stat().st_size > 1000
+
+
+def test_a_notebook_that_looks_into_data_and_network(run):
+    out = run("inspect_shapes.py")
+    lines = ["Class Count: 3", "mrcnn_mask", "Processing 1 images", "target_rpn_match", "post_nms_anchor_ix", "activations", "det_masks"]
+    assert in_order(lines, out)
+
+
+def test_a_kernel_that_trains_in_two_stages_and_submits(run, tmp_path):
+    out = run("kernel_fashion.py")
+    first = ["Calculating mAP...", "Loaded weights for the inference model (last checkpoint of the train model): ", "_0001.h5"]
+    lines = [*first, "Re-starting from epoch 1", "mAP at epoch 1 is: ", "mAP at epoch 2 is: ", "Best epoch: ", "Valid loss: ", "mAP: "]
+    assert in_order(lines, out)
+    assert (tmp_path / "history.png").stat().st_size > 1000
+    assert (tmp_path / "submission.csv").read_text().startswith("ImageId,EncodedPixels,ClassId\nphoto06.png,")
