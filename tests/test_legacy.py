@@ -259,6 +259,8 @@ def test_the_keras_form_has_a_length_and_new_orders(config):
         epochs.append([int(i) for k in range(3) for i in generator[k][0][1][:, 0]])
         generator.on_epoch_end()
     assert set(epochs[0][:5]) == set(range(5)) and epochs[0] != epochs[1]
+    inputs, outputs = generator[0]
+    assert isinstance(inputs, tuple) and len(inputs) == 7 and outputs == ()  # fit refuses lists
     with pytest.raises(IndexError, match="3 batches"):
         generator[3]
 

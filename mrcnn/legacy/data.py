@@ -106,7 +106,8 @@ class DataGenerator(keras.utils.PyDataset):
         no_augmentation_sources: Sources whose images are left as they are.
         **kwargs: workers and max_queue_size of `keras.utils.PyDataset`.
 
-    Item i is (inputs, outputs), see `data_generator`; a last batch that isn't full goes on with the first images.
+    Item i is (inputs, outputs) as of `data_generator`, in tuples, which Keras' `fit` takes where it refuses lists; a last batch that isn't full
+    goes on with the first images.
 
     Raises:
         ValueError: See `data.pipeline.Batches`.
@@ -128,10 +129,11 @@ class DataGenerator(keras.utils.PyDataset):
     def __len__(self) -> int:
         return -(-len(self.batches.dataset.image_ids) // self.batches.batch_size)
 
-    def __getitem__(self, index: int) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    def __getitem__(self, index: int) -> tuple[tuple[np.ndarray, ...], tuple[np.ndarray, ...]]:
         if not -len(self) <= index < len(self):
             raise IndexError(f"Batch {index} is out of range; an epoch has {len(self)} batches.")
-        return _batch(self.batches, self.epoch * len(self) + index % len(self), self.random_rois, self.detection_targets)
+        inputs, outputs = _batch(self.batches, self.epoch * len(self) + index % len(self), self.random_rois, self.detection_targets)
+        return tuple(inputs), tuple(outputs)
 
     def on_epoch_end(self) -> None:
         """Go to the next epoch."""
