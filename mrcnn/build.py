@@ -93,15 +93,33 @@ def _trunk(config: Config, train_bn: bool | None) -> _Trunk:
     else:
         stages = resnet.resnet_graph(image, config.BACKBONE, stage5=True, train_bn=train_bn)
     pyramid = fpn.build(list(stages[1:]), config.TOP_DOWN_PYRAMID_SIZE)
+    _check_levels(config, image, pyramid)
     logits, probs, deltas = rpn.build(pyramid, anchor_stride=config.RPN_ANCHOR_STRIDE, anchors_per_location=len(config.RPN_ANCHOR_RATIOS))
     return _Trunk(image, meta, pyramid, logits, probs, deltas)
 
 
 def _check_stages(stages: Any) -> None:
     if not isinstance(stages, (list, tuple)) or len(stages) != 5:
-        raise ValueError(f"BACKBONE returned {type(stages).__name__} of {len(stages)}: five tensors C1…C5 are expected, strides 4, 4, 8, 16, 32")
+        found = f"{type(stages).__name__} of {len(stages)}" if isinstance(stages, (list, tuple)) else repr(stages)
+        raise ValueError(f"BACKBONE returned {found}: five tensors C1…C5 are expected, strides 4, 4, 8, 16, 32")
     if any(s is None or len(s.shape) != 4 for s in stages[1:]):
         raise ValueError(f"BACKBONE returned {[getattr(s, 'shape', None) for s in stages]}: C2…C5 must be [B, H, W, C] tensors")
+
+
+def _check_levels(config: Config, image: Tensor, pyramid: list[Tensor]) -> None:
+    """Refuse strides that are not the network's: anchors would lie elsewhere than the loader's."""
+    size, shapes = image.shape[1:3], [level.shape for level in pyramid]
+    if None in size:
+        size = (128, 128)
+        shapes = keras.Model(image, pyramid).compute_output_shape((1, *size, image.shape[-1]))
+    found = [tuple(shape[1:3]) for shape in shapes]
+    expected = [tuple(int(side) for side in shape) for shape in feature_shapes(config, (*size, image.shape[-1]))]
+    if found != expected:
+        raise ValueError(
+            f"{type(config).__name__}.BACKBONE_STRIDES = {list(config.BACKBONE_STRIDES)} (or COMPUTE_BACKBONE_SHAPE) gives P2…P6 of {expected} "
+            f"cells for an image of {tuple(size)}, but the network's have {found}. Set the strides that BACKBONE really has: those of C2…C5, then "
+            "twice C5's."
+        )
 
 
 def _proposals(config: Config, trunk: _Trunk, anchor_boxes: Tensor, count: int) -> Tensor:
