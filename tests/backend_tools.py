@@ -5,14 +5,16 @@ import numpy as np
 from keras import ops
 
 TENSORFLOW = keras.backend.backend() == "tensorflow"
+if keras.backend.backend() == "jax":
+    import jax
+
+    jax.config.update("jax_disable_most_optimizations", True)  # nearly all the time of these tests is compilation
 
 
 def compiled(function):
     """The function, on JAX as one program: compiling it operation by operation takes ten times as long."""
     if keras.backend.backend() != "jax":
         return function
-    import jax
-
     return jax.jit(function)
 
 
@@ -28,8 +30,6 @@ def gradient(function, *arrays):
             value = function(*tensors)
         return [np.asarray(g) for g in tape.gradient(value, tensors, unconnected_gradients="zero")]
     if backend == "jax":
-        import jax
-
         tensors = [ops.convert_to_tensor(a) for a in arrays]
         return [np.asarray(g) for g in jax.jit(jax.grad(function, argnums=tuple(range(len(tensors)))))(*tensors)]
     import torch

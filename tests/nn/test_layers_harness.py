@@ -5,13 +5,13 @@ import inspect
 import keras
 import numpy as np
 import pytest
-from backend_tools import TENSORFLOW, arrays, gradient
+from backend_tools import TENSORFLOW, arrays, compiled, gradient
 from keras import ops
 
 import mrcnn.build
 from mrcnn.nn import detections, layers, losses, roi_align, rpn, targets
 
-pytestmark = pytest.mark.portable
+portable = pytest.mark.portable
 
 K, R, N, META = 4, 6, 3, 16
 
@@ -50,6 +50,13 @@ class Case:
 
     def call(self, layer, tensors):
         return layer(list(tensors) if self.several else tensors[0])
+
+    def result(self, layer, tensors):
+        """Results of a real call, a list; as one program where that is how the backend runs."""
+        self.call(layer, [keras.KerasTensor(t.shape, keras.backend.standardize_dtype(t.dtype)) for t in tensors])  # built
+        if layer.weights:
+            return flat(self.call(layer, tensors))
+        return flat(compiled(lambda *t: self.call(layer, t))(*tensors))
 
 
 MATCH = np.int32([1, -1, 0, 1, 0, -1, -1, 0])[:, None]
@@ -138,14 +145,15 @@ def test_configuration_makes_the_same_layer_again(case):
     arguments = [n for c in type(layer).__mro__[:1] for n in inspect.signature(c.__init__).parameters if n not in ("self", "args", "kwargs")]
     assert set(arguments) <= set(layer.get_config())  # each argument is kept under its own name
     if not isinstance(layer, (keras.layers.Conv2D, keras.layers.Conv2DTranspose)):  # no random weights
-        for a, b in zip(flat(arrays(case.call(layer, tensors(case)))), flat(arrays(case.call(copy, tensors(case)))), strict=True):
+        for a, b in zip(arrays(case.result(layer, tensors(case))), arrays(case.result(copy, tensors(case))), strict=True):
             np.testing.assert_array_equal(a, b)
 
 
+@portable
 @each_case
 def test_symbolic_shape_and_dtype_are_those_of_a_real_call(case):
     layer = case.make()
-    real = flat(case.call(layer, tensors(case)))
+    real = case.result(layer, tensors(case))
     symbolic = flat(case.call(layer, [keras.KerasTensor(v.shape, str(v.dtype)) for v in case.values()]))
     assert [tuple(s.shape) for s in symbolic] == [tuple(r.shape) for r in real]
     assert [s.dtype for s in symbolic] == [keras.backend.standardize_dtype(r.dtype) for r in real]
@@ -153,11 +161,12 @@ def test_symbolic_shape_and_dtype_are_those_of_a_real_call(case):
     assert [tuple(s.shape[1:]) for s in open_batch] == [tuple(r.shape[1:]) for r in real]
 
 
+@portable
 @each_case
 def test_gradient_is_finite_and_flows_where_it_should(case):
     layer, values = case.make(), case.values()
     fixed = tensors(case)
-    case.call(layer, fixed)  # built
+    case.call(layer, [keras.KerasTensor(v.shape, str(v.dtype)) for v in values])  # built
     places = [i for i, v in enumerate(values) if v.dtype == np.float32]
 
     def total(*chosen):
@@ -176,19 +185,19 @@ def test_gradient_is_finite_and_flows_where_it_should(case):
 
 @each_case
 def test_mixed_precision_runs_and_keeps_boxes_in_float32(case):
-    exact = None if case.make().weights else flat(arrays(case.call(case.make(), tensors(case))))
+    exact = None if case.make().weights else arrays(case.result(case.make(), tensors(case)))
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy("mixed_bfloat16")
     try:
         layer = case.make()
         half = [ops.cast(t, "bfloat16") if not case.box_layer and t.ndim > 3 else t for t in tensors(case)]
-        result = flat(case.call(layer, half))
+        result = case.result(layer, half)
     finally:
         keras.config.set_dtype_policy(before)
     if case.box_layer:
         assert layer.compute_dtype == "float32"
         assert all(keras.backend.standardize_dtype(r.dtype) in ("float32", "int32") for r in result)
-        for a, b in zip(flat(arrays(result)), exact, strict=True):
+        for a, b in zip(arrays(result), exact, strict=True):
             np.testing.assert_array_equal(a, b)
     else:
         assert all(keras.backend.standardize_dtype(r.dtype) == "bfloat16" for r in result)
@@ -209,12 +218,13 @@ def test_a_saved_model_gives_the_same_after_loading(case, tmp_path):
 MIXES_IMAGES = ("Loss", "BatchNorm", "DetectionTargets")  # by a mean, batch statistics, random numbers
 
 
+@portable
 @pytest.mark.parametrize("case", [pytest.param(c, id=n) for n, c in CASES.items() if not any(m in n for m in MIXES_IMAGES)])
 def test_two_images_give_what_each_gives_alone(case):
     layer, values = case.make(), case.values()
-    both = flat(arrays(case.call(layer, tensors(case))))
+    both = arrays(case.result(layer, tensors(case)))
     for i in range(2):
-        alone = flat(arrays(case.call(layer, [ops.convert_to_tensor(v[i : i + 1]) for v in values])))
+        alone = arrays(case.result(layer, [ops.convert_to_tensor(v[i : i + 1]) for v in values]))
         for a, b in zip(alone, both, strict=True):
             np.testing.assert_allclose(a[0], b[i], atol=1e-6)
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from backend_tools import arrays
+from backend_tools import arrays, compiled
 from keras import ops
 
 from mrcnn.nn import roi_align
@@ -13,7 +13,7 @@ META = np.float32([[0, 1024, 1024, 3, 1024, 1024, 3, 0, 0, 1024, 1024, 1, 1, 1]]
 
 
 def levels(boxes, height=1024.0, width=1024.0):
-    return arrays(roi_align.levels(*(ops.convert_to_tensor(np.float32(v)) for v in ([boxes], [height], [width]))))[0].tolist()
+    return arrays(compiled(roi_align.levels)(*(ops.convert_to_tensor(np.float32(v)) for v in ([boxes], [height], [width]))))[0].tolist()
 
 
 def box(height, width):
@@ -52,7 +52,7 @@ def test_each_roi_comes_from_its_own_level_of_its_own_image(sampling):
     ]
     boxes = np.float32([[box(224, 224), box(20, 20), box(112, 112), box(900, 900)], [box(20, 20), box(900, 900), box(224, 224), box(112, 112)]])
     layer = roi_align.PyramidROIAlign((2, 3), sampling)
-    found = arrays(layer([ops.convert_to_tensor(v) for v in (boxes, np.repeat(META, 2, axis=0), *pyramid)]))
+    found = arrays(compiled(lambda *i: layer(list(i)))(*(ops.convert_to_tensor(v) for v in (boxes, np.repeat(META, 2, axis=0), *pyramid))))
     np.testing.assert_allclose(found[..., 0, 0, 0], [[14, 12, 13, 15], [22, 25, 24, 23]], rtol=1e-6)
     np.testing.assert_allclose(found, np.broadcast_to(found[:, :, :1, :1, :1], found.shape), rtol=1e-6)
 
@@ -63,7 +63,7 @@ def test_aligned_boxes_are_pixels_by_size():
     unit = np.float32([[[256 / 1023, 0, 511 / 1023, 1]]])  # in the unit square of the original: sides minus one
     pyramid = [ops.convert_to_tensor(ramp)] * 4
     layer = roi_align.PyramidROIAlign((2, 1), "aligned")
-    found = arrays(layer([ops.convert_to_tensor(unit), ops.convert_to_tensor(META), *pyramid]))
+    found = arrays(compiled(lambda *i: layer(list(i)))(ops.convert_to_tensor(unit), ops.convert_to_tensor(META), *pyramid))
     np.testing.assert_allclose(found[0, 0, :, 0, 0], [320, 448], rtol=1e-5)
 
 

@@ -9,7 +9,7 @@ from keras import ops
 
 from mrcnn.nn import targets
 
-pytestmark = pytest.mark.portable
+portable = pytest.mark.portable
 
 STD_DEV = [0.1, 0.1, 0.2, 0.2]
 GT_BOX = [0.25, 0.25, 0.75, 0.75]
@@ -29,6 +29,7 @@ def run(proposals, class_ids, boxes, masks=None, training=False, layer=None, **o
     return [np.asarray(a) for a in arrays(call(*inputs))]
 
 
+@portable
 def test_by_hand():
     """One box, class 3: one proposal fits it, one lies apart, one is padding."""
     rois, class_ids, deltas, masks = run([[FAR, PADDING, NEAR]], [[3, 0]], [[GT_BOX, PADDING]])
@@ -40,6 +41,7 @@ def test_by_hand():
     assert masks.shape == (1, 3, 4, 4) and masks[0, 0].all() and not masks[0, 1:].any()
 
 
+@portable
 @pytest.mark.parametrize("use_mini_mask", [True, False])
 def test_mask_is_cut_by_the_roi(use_mini_mask):
     """The left half of the box is mask; the roi is the box, then the box without its left quarter."""
@@ -57,6 +59,7 @@ def test_mask_is_cut_by_the_roi(use_mini_mask):
     assert set(np.unique(part)) <= {0.0, 1.0}
 
 
+@portable
 def test_roi_is_assigned_to_the_instance_it_overlaps_most():
     boxes = [[0.0, 0.0, 0.5, 0.5], [0.0, 0.1, 0.5, 0.6]]
     _, class_ids, _, _ = run([[[0.0, 0.09, 0.5, 0.59]]], [[1, 2]], [boxes])
@@ -106,6 +109,7 @@ def test_nothing_is_positive_for_a_crowd():
     np.testing.assert_allclose(rois[0, 0], FAR)
 
 
+@portable
 def test_without_ground_truth_all_are_negative():
     rois, class_ids, deltas, masks = run([[GT_BOX, FAR, PADDING]], [[0, 0]], [[PADDING, PADDING]])
     assert rois[0].any(axis=1).sum() == 2 and not class_ids.any() and not deltas.any() and not masks.any()
