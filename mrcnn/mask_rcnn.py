@@ -165,7 +165,7 @@ class MaskRCNN:
             verbose: 1 says which.
         """
         run = runs.of_checkpoint(os.fspath(model_path), self.model_dir, self.config.NAME) if model_path else None
-        if model_path and verbose:
+        if model_path and verbose and (run or self.mode == "training"):
             name = os.path.basename(os.fspath(model_path))
             log(f"Re-starting from epoch {run.epoch}" if run else f"{name} is not a checkpoint of a run: training starts a new one at epoch 0.")
         self._use(run or runs.new(self.model_dir, self.config.NAME))
@@ -223,7 +223,8 @@ class MaskRCNN:
             self._use(runs.new(self.model_dir, self.config.NAME))
 
     def _anchors_for_targets(self, image_shape: tuple[int, ...]) -> np.ndarray:
-        return predict.pixel_anchors(self.config, image_shape)
+        """Anchors in pixels, kept by image size. Called from the loader's threads."""
+        return self._predictor.anchors_in_pixels(image_shape)
 
     # --- Detection ---------------------------------------------------------------------------------------------------------
 

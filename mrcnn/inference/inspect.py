@@ -34,6 +34,10 @@ class ProposalStage(BoxLayer):
         self.proposals, self.stage = proposals, stage
         self._layer = rpn.ProposalLayer.from_config(proposals)
 
+    def build(self, input_shape: Any) -> None:
+        self._layer.build(input_shape)
+        self.built = True
+
     def call(self, inputs: list[Any]) -> Any:
         return self._layer.stages(inputs)[self.stage]
 

@@ -172,12 +172,19 @@ class Predictor:
 
     def anchors(self, image_shape: Sequence[int]) -> np.ndarray:
         """Anchors of a molded image in its unit square, [A, 4] float32, kept for the next image of the size. Those in pixels: `pixel_anchors`."""
+        self.pixel_anchors, normalized = self._both(image_shape)
+        return normalized
+
+    def anchors_in_pixels(self, image_shape: Sequence[int]) -> np.ndarray:
+        """Anchors of a molded image in pixels, [A, 4] float64, kept likewise."""
+        return self._both(image_shape)[0]
+
+    def _both(self, image_shape: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
         key = (int(image_shape[0]), int(image_shape[1]))
         if key not in self._anchors:
             in_pixels = pixel_anchors(self.config, image_shape)
             self._anchors[key] = (in_pixels, boxes.normalize(in_pixels, key))
-        self.pixel_anchors, normalized = self._anchors[key]
-        return normalized
+        return self._anchors[key]
 
     def _groups(self, inputs: list[np.ndarray]) -> list[list[int]]:
         """Places of the images that go together: same molded size, at most BATCH_SIZE."""

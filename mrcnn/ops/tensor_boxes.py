@@ -71,7 +71,7 @@ def decode(boxes: Tensor, deltas: Tensor, max_log: float | None = None) -> Tenso
     y1, x1, y2, x2 = ops.unstack(boxes, 4, axis=-1)
     dy, dx, log_dh, log_dw = ops.unstack(deltas, 4, axis=-1)
     if max_log is not None:
-        log_dh, log_dw = ops.minimum(log_dh, max_log), ops.minimum(log_dw, max_log)
+        log_dh, log_dw = ops.minimum(log_dh, float(max_log)), ops.minimum(log_dw, float(max_log))
     height, width = y2 - y1, x2 - x1
     center_y = y1 + 0.5 * height + dy * height
     center_x = x1 + 0.5 * width + dx * width
