@@ -71,4 +71,6 @@ def checkpoints(model_dir: str, name: str) -> Iterator[str]:
 
 
 def _pattern(folder: str, name: str) -> str:
-    return os.path.join(folder, f"mask_rcnn_{name.lower()}_{{epoch:04d}}.h5").replace("{{", "{").replace("}}", "}")
+    """Path of the checkpoints as a format string: braces of the folder's own are doubled."""
+    path = os.path.join(folder, f"mask_rcnn_{name.lower()}_").replace("{", "{{").replace("}", "}}")
+    return path + "{epoch:04d}.h5"

@@ -1,0 +1,87 @@
+"""What happens at an epoch's end: checkpoint, CSV, the count of skipped images."""
+
+import csv
+import math
+import types
+
+import pytest
+
+from mrcnn.training import callbacks
+
+
+class Weights:
+    """Stands for a model: notes where it was saved."""
+
+    def __init__(self):
+        self.saved = []
+
+    def save_weights(self, path):
+        self.saved.append(path)
+
+
+def checkpoint():
+    callback = callbacks.Checkpoint("run/mask_rcnn_x_{epoch:04d}.h5")
+    callback.set_model(Weights())
+    return callback
+
+
+def test_checkpoint_counts_epochs_from_one():
+    callback = checkpoint()
+    callback.on_epoch_end(0, {"loss": 1.0})
+    callback.on_epoch_end(11, {"loss": 1.0})
+    assert callback.model.saved == ["run/mask_rcnn_x_0001.h5", "run/mask_rcnn_x_0012.h5"]
+
+
+@pytest.mark.parametrize("loss", [math.nan, math.inf])
+def test_bad_loss_ends_training_and_leaves_the_last_good_checkpoint(loss):
+    callback = checkpoint()
+    callback.on_epoch_end(0, {"loss": 1.0})
+    message = r"loss of epoch 2 is (nan|inf) \(loss, mrcnn_bbox_loss\).*last one is run/mask_rcnn_x_0001\.h5.*Lower"
+    with pytest.raises(FloatingPointError, match=message):
+        callback.on_epoch_end(1, {"loss": loss, "mrcnn_bbox_loss": loss, "rpn_class_loss": 0.1})
+    assert callback.model.saved == ["run/mask_rcnn_x_0001.h5"]
+
+
+def test_bad_loss_in_the_first_epoch():
+    with pytest.raises(FloatingPointError, match="none of this run"):
+        checkpoint().on_epoch_end(0, {"loss": math.nan})
+
+
+def rows(path):
+    with open(path, newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_csv_has_a_row_an_epoch_and_a_column_for_a_figure_that_comes_later(tmp_path):
+    log = callbacks.CsvLog(str(tmp_path / "training.csv"))
+    log.on_epoch_end(0, {"loss": 2.0})
+    log.on_epoch_end(1, {"loss": 1.5, "val_mean_average_precision": 0.25})
+    log.on_epoch_end(2, {"val_mean_average_precision": 0.5})
+    assert rows(log.path) == [
+        {"epoch": "1", "loss": "2.0", "val_mean_average_precision": ""},
+        {"epoch": "2", "loss": "1.5", "val_mean_average_precision": "0.25"},
+        {"epoch": "3", "loss": "", "val_mean_average_precision": "0.5"},
+    ]
+
+
+def test_csv_is_continued_and_epochs_done_again_replace_the_old(tmp_path):
+    path = str(tmp_path / "training.csv")
+    for epoch in range(4):
+        callbacks.CsvLog(path).on_epoch_end(epoch, {"loss": 10.0 + epoch})
+    callbacks.CsvLog(path).on_epoch_end(2, {"loss": 5.0})  # resumed from the checkpoint of epoch 2
+    assert [(r["epoch"], r["loss"]) for r in rows(path)] == [("1", "10.0"), ("2", "11.0"), ("3", "5.0")]
+    assert [f.name for f in tmp_path.iterdir()] == ["training.csv"]
+
+
+def batches(skipped):
+    return types.SimpleNamespace(skipped=skipped, dataset=types.SimpleNamespace(image_ids=range(9)))
+
+
+def test_skipped_images_are_counted(capsys):
+    callbacks.SkippedImages(batches({3: "broken", 5: "absent"}), None, batches({})).on_epoch_end(0)
+    assert capsys.readouterr().out.startswith("Skipped so far: 2 of 9 images")
+
+
+def test_nothing_is_said_where_none_was_skipped(capsys):
+    callbacks.SkippedImages(batches({})).on_epoch_end(0)
+    assert not capsys.readouterr().out

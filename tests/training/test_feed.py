@@ -1,0 +1,41 @@
+"""The pipeline's batches as Keras' fit takes them."""
+
+import numpy as np
+
+from mrcnn.training.feed import Feed
+
+
+class Batches:
+    """Two batches an epoch, whose first array says which: (epoch, index); instances as in the pipeline."""
+
+    seed = 5
+
+    def __len__(self):
+        return 2
+
+    def batch(self, epoch, index):
+        image = np.full((2, 64, 96, 3), 10 * epoch + index, "float32")
+        class_ids, boxes = np.int32([[1, -2, 0], [0, 0, 0]]), np.zeros((2, 3, 4), "int32")
+        boxes[0, :2] = [[10, 10, 20, 20], [30, 30, 50, 60]]
+        return [image, *[np.zeros(1)] * 3, class_ids, boxes, np.zeros(1)]
+
+
+def test_batch_comes_as_a_tuple_of_inputs_and_epochs_count_up():
+    feed = Feed(Batches(), epoch=3)
+    assert len(feed) == 2
+    (inputs,) = feed[1]
+    assert len(inputs) == 7 and inputs[0][0, 0, 0, 0] == 31
+    feed.on_epoch_end()
+    assert feed[0][0][0][0, 0, 0, 0] == 40
+
+
+def test_random_rois_are_added_and_follow_from_seed_epoch_and_batch():
+    feed = Feed(Batches(), num_random_rois=40)
+    rois = feed[0][0][7]
+    assert rois.shape == (2, 40, 4) and rois.dtype == np.float32
+    assert (rois[..., 2:] > rois[..., :2]).all() and rois.min() >= 0
+    assert (rois[..., [0, 2]] <= 64).all() and (rois[..., [1, 3]] <= 96).all()
+    np.testing.assert_array_equal(rois, feed[0][0][7])
+    assert not np.array_equal(rois, feed[1][0][7])
+    feed.on_epoch_end()
+    assert not np.array_equal(rois, feed[0][0][7])
