@@ -1,4 +1,4 @@
-# make test       lint, then every test that takes seconds, then the portable ones on JAX
+# make test       lint, then every test that takes seconds (two at a time: most of their time is tracing, on one core), then the portable ones on JAX
 # make test-slow  every test
 # make fashion    train the fashion sample on its embedded data and draw detections
 # PYTHON=python3.12 make test   chooses the interpreter of a .venv that does not exist yet
@@ -35,11 +35,11 @@ lint: $(INSTALLED)
 	$(BIN)/lint-imports
 
 test: lint
-	$(BIN)/python -m pytest -q -m "not slow and not gpu"
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile -m "not slow and not gpu"
 	$(MAKE) --no-print-directory test-jax
 
 test-slow: lint
-	$(BIN)/python -m pytest -q -m "not gpu"
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile -m "not gpu"
 	$(MAKE) --no-print-directory test-jax
 
 test-jax: $(INSTALLED_JAX)

@@ -46,7 +46,7 @@ setup(
         "Pillow>=10.3",
     ],
     extras_require={
-        "test": ["pytest>=8.2", "pytest-timeout>=2.3", "ruff>=0.9", "import-linter>=2.3"],
+        "test": ["pytest>=8.2", "pytest-timeout>=2.3", "pytest-xdist>=3.6", "ruff>=0.9", "import-linter>=2.3"],
         "notebooks": ["ipykernel>=6.29", "nbconvert>=7.16", "nbformat>=5.10"],
         # imgaug asks for opencv-python, which lies in the same folder as opencv-python-headless. The Makefile
         # therefore installs it with --no-deps and names its other needs.
