@@ -153,7 +153,8 @@ def compare_class_loss(case, arguments, results, expected):
 def compare_pooled(case, arguments, results, expected):
     """Deviation of PyramidROIAlign for a box that ends on the far border: its last samples are the border's, never 0 by rounding.
 
-    On TensorFlow such a box is drawn in by 1.2e-7 of the image's side to that end, which moves its other samples by up to 1.3e-5 cells of the finest map here.
+    On TensorFlow such a box is drawn in by 1.2e-7 of the image's side to that end, which moves its other samples by up to 1.3e-5 cells of the
+    finest map here.
     """
     got, right = results[0].copy(), expected[0].copy()
     touching = np.abs(arguments.boxes[..., 2:] - 1.0) < 1e-6  # [B, R, (y2, x2)]
