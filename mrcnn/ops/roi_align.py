@@ -119,6 +119,7 @@ def _positions(low: Tensor, high: Tensor, extent: Tensor, samples: int, sampling
 def _neighbours(positions: Tensor, extent: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Lower and upper cell [B, R, samples] int32 and the weight of the upper one; positions are clamped to the map."""
     last = ops.cast(extent, "float32")[..., None] - 1.0
+    positions = ops.where(ops.isfinite(positions), positions, 0.0)  # no cell has the number nan; the losses show it
     positions = ops.maximum(ops.minimum(positions, last), 0.0)
     lower = ops.floor(positions)
     upper = ops.minimum(lower + 1.0, last)

@@ -190,3 +190,15 @@ def test_crop_each_cuts_out_of_the_mask_of_each_box():
     result = arrays(compiled(lambda *a: roi_align.crop_each(*a, (5, 6)))(*map(ops.convert_to_tensor, (masks, indices, BOXES[:4]))))
     expected = [slow_reference.crop_and_resize(masks[i][..., None], box, (5, 6))[..., 0] for i, box in zip(indices, BOXES[:4], strict=True)]
     np.testing.assert_allclose(result, expected, atol=1e-4)
+
+
+@pytest.mark.portable
+def test_boxes_that_are_not_finite_are_no_error():
+    """Numbers gone wrong in training reach the losses, which name them; a gather with such an index would fail before."""
+    features = [np.ones((1, 4, 4, 2), np.float32)]
+    boxes = np.array([[[np.nan, 0, np.inf, 1], [0, 0, 1, 1]]], np.float32)
+    for crop in (roi_align.crop, roi_align.crop_portable):
+        crops = np.asarray(crop(features, boxes, np.zeros((1, 2), np.int32), (2, 2)))
+        np.testing.assert_array_equal(crops[0, 1], 1.0)
+    masks = np.asarray(roi_align.crop_each(np.ones((1, 4, 4), np.float32), np.zeros(2, np.int32), boxes[0], (2, 2)))
+    np.testing.assert_array_equal(masks[1], 1.0)
