@@ -62,6 +62,8 @@ def build(config: Config, mode: str, *, saver: network.Saver, loader: Callable[.
     Raises:
         ValueError: the configuration is impossible, or the mode unknown.
     """
+    if not isinstance(config, Config):
+        raise ValueError(f"config is {config!r}: an instance of a Config subclass is expected, FashionConfig() with brackets, say")
     if mode not in ("training", "inference"):
         raise ValueError(f"mode {mode!r}: 'training' or 'inference' is expected")
     config.validate()

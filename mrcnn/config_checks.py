@@ -38,6 +38,17 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, (int, float, np.number)) and not isinstance(value, bool) and math.isfinite(value)
 
 
+def _numbers(config: "Config", name: str, expected: str, remedy: str = "") -> np.ndarray:
+    """Value as a float array; refused if it isn't made of finite numbers."""
+    try:
+        values = np.asarray(getattr(config, name), dtype=float)
+    except (TypeError, ValueError):
+        values = np.array(np.nan)
+    if values.dtype.kind != "f" or not np.isfinite(values).all():
+        _refuse(config, name, expected, remedy)
+    return values
+
+
 def _check_identity(config: "Config") -> None:
     if not isinstance(config.NAME, str) or not config.NAME.strip():
         _refuse(config, "NAME", "a name for the experiment is expected", 'Set NAME = "fashion", say: run folders and checkpoints carry it.')
@@ -64,11 +75,13 @@ def _check_image_size(config: "Config") -> None:
     for name in names:
         value = getattr(config, name)
         if not _is_whole(value) or value < 64 or value % 64:
-            below = max(64, int(value) // 64 * 64) if _is_number(value) else 512
+            below = max(64, int(float(value)) // 64 * 64) if _is_number(value) or str(value).isdigit() else 512
             _refuse(
                 config, name, f"a multiple of 64 is expected in resize mode {mode!r}, since the pyramid halves the image six times",
                 f"Set {below} or {below + 64}.",
             )  # fmt: skip
+    if config.IMAGE_MIN_DIM is not None and (not _is_whole(config.IMAGE_MIN_DIM) or config.IMAGE_MIN_DIM < 0):
+        _refuse(config, "IMAGE_MIN_DIM", "a whole number of pixels, or None, is expected")
     if mode == "square" and config.IMAGE_MIN_DIM and config.IMAGE_MIN_DIM > config.IMAGE_MAX_DIM:
         _refuse(config, "IMAGE_MIN_DIM", f"at most IMAGE_MAX_DIM = {config.IMAGE_MAX_DIM} is expected", "Set both to the same value, say.")
     shape = np.asarray(config.IMAGE_SHAPE)
@@ -76,7 +89,7 @@ def _check_image_size(config: "Config") -> None:
         _refuse(config, "IMAGE_SHAPE", "[height, width, IMAGE_CHANNEL_COUNT] with height and width multiples of 64 is expected")
     if not _is_whole(config.IMAGE_CHANNEL_COUNT) or config.IMAGE_CHANNEL_COUNT < 1:
         _refuse(config, "IMAGE_CHANNEL_COUNT", "a whole number of at least 1 is expected")
-    if np.asarray(config.MEAN_PIXEL).shape not in ((config.IMAGE_CHANNEL_COUNT,), ()):
+    if _numbers(config, "MEAN_PIXEL", "numbers, one a channel, are expected").shape not in ((config.IMAGE_CHANNEL_COUNT,), ()):
         _refuse(
             config, "MEAN_PIXEL", f"{config.IMAGE_CHANNEL_COUNT} values are expected, one a channel (IMAGE_CHANNEL_COUNT)",
             "Set as many values as the images have channels.",
@@ -84,7 +97,9 @@ def _check_image_size(config: "Config") -> None:
 
 
 def _check_anchors(config: "Config") -> None:
-    strides, scales = list(config.BACKBONE_STRIDES), np.asarray(config.RPN_ANCHOR_SCALES)
+    strides = _numbers(config, "BACKBONE_STRIDES", "five rising whole numbers are expected", "Set [4, 8, 16, 32, 64].").ravel()
+    scales = _numbers(config, "RPN_ANCHOR_SCALES", "five positive numbers are expected", "Set (32, 64, 128, 256, 512), say.")
+    strides = [int(s) if s == int(s) else float(s) for s in strides]
     if len(strides) != 5 or any(not _is_whole(s) or s < 1 for s in strides) or sorted(set(strides)) != strides:
         _refuse(config, "BACKBONE_STRIDES", "five rising whole numbers are expected, the strides of P2…P6", "Set [4, 8, 16, 32, 64].")
     if scales.ndim != 1 or len(scales) != len(strides) or not (scales.astype(float) > 0).all():
@@ -92,13 +107,13 @@ def _check_anchors(config: "Config") -> None:
             config, "RPN_ANCHOR_SCALES", f"one positive scale for each of the {len(strides)} strides {strides} (P2…P6) is expected",
             "Set RPN_ANCHOR_SCALES = (32, 64, 128, 256, 512), say.",
         )  # fmt: skip
-    ratios = np.asarray(config.RPN_ANCHOR_RATIOS, dtype=float)
+    ratios = _numbers(config, "RPN_ANCHOR_RATIOS", "a list of positive width / height ratios is expected", "Set [0.5, 1, 2], say.")
     if ratios.ndim != 1 or not len(ratios) or not (ratios > 0).all():
         _refuse(config, "RPN_ANCHOR_RATIOS", "a list of positive width / height ratios is expected", "Set [0.5, 1, 2], say.")
     if config.RPN_ANCHOR_STRIDE not in (1, 2, 4):
         _refuse(config, "RPN_ANCHOR_STRIDE", "1, 2 or 4 is expected (2: anchors at every second cell)", "Set 1.")
     for name in ("RPN_BBOX_STD_DEV", "BBOX_STD_DEV"):
-        std_dev = np.asarray(getattr(config, name), dtype=float)
+        std_dev = _numbers(config, name, "four positive numbers (dy, dx, log dh, log dw) are expected")
         if std_dev.shape != (4,) or not (std_dev > 0).all():
             _refuse(config, name, "four positive numbers (dy, dx, log dh, log dw) are expected", "Set np.array([0.1, 0.1, 0.2, 0.2]).")
 
@@ -113,6 +128,10 @@ def _check_counts(config: "Config") -> None:
         value = getattr(config, name)
         if not _is_whole(value) or value < 1:
             _refuse(config, name, "a whole number of at least 1 is expected")
+    if not _is_whole(config.BATCH_SIZE) or config.BATCH_SIZE < 1:
+        _refuse(config, "BATCH_SIZE", "a whole number of at least 1 is expected", "Leave it to IMAGES_PER_GPU.")
+    if config.IMAGE_META_SIZE != 12 + config.NUM_CLASSES:
+        _refuse(config, "IMAGE_META_SIZE", f"12 + NUM_CLASSES = {12 + config.NUM_CLASSES} is expected", "Leave it to NUM_CLASSES.")
     if not _is_whole(config.VALIDATION_STEPS) or config.VALIDATION_STEPS < 0:
         _refuse(config, "VALIDATION_STEPS", "a whole number of at least 0 is expected (0: no validation)")
     if not _is_whole(config.SEED) or config.SEED < 0:
@@ -145,14 +164,15 @@ def _check_fractions(config: "Config") -> None:
 
 
 def _check_masks(config: "Config") -> None:
-    if tuple(config.MASK_SHAPE) != (2 * config.MASK_POOL_SIZE, 2 * config.MASK_POOL_SIZE):
+    shape = _numbers(config, "MASK_SHAPE", "[height, width] is expected").ravel()
+    if tuple(shape) != (2 * config.MASK_POOL_SIZE, 2 * config.MASK_POOL_SIZE):
         side = 2 * config.MASK_POOL_SIZE
         _refuse(
             config, "MASK_SHAPE", f"the mask head doubles MASK_POOL_SIZE = {config.MASK_POOL_SIZE}, so [{side}, {side}] is expected",
             f"Set MASK_SHAPE = [{side}, {side}] or MASK_POOL_SIZE to half of it.",
         )  # fmt: skip
-    mini = tuple(config.MINI_MASK_SHAPE)
-    if config.USE_MINI_MASK and (len(mini) != 2 or any(not _is_whole(m) or m < 1 for m in mini)):
+    mini = _numbers(config, "MINI_MASK_SHAPE", "(height, width) in whole pixels is expected", "Set (56, 56).") if config.USE_MINI_MASK else ()
+    if config.USE_MINI_MASK and (mini.shape != (2,) or (mini < 1).any() or (mini != mini.astype(int)).any()):
         _refuse(config, "MINI_MASK_SHAPE", "(height, width) in whole pixels is expected", "Set (56, 56).")
     if config.ROI_ALIGN not in ("crop_and_resize", "aligned"):
         _refuse(config, "ROI_ALIGN", "'crop_and_resize' or 'aligned' is expected")

@@ -9,6 +9,7 @@ import numpy as np
 
 from mrcnn import build
 from mrcnn.config import Config
+from mrcnn.data import images as data_images
 from mrcnn.data.dataset import Dataset
 from mrcnn.inference import inspect, predict
 from mrcnn.log import log
@@ -197,6 +198,14 @@ class MaskRCNN:
         """
         if self.mode != "training":
             raise ValueError(f"train needs MaskRCNN(mode='training', …); this one has mode {self.mode!r}.")
+        for name, data in (("train_dataset", train_dataset), ("val_dataset", val_dataset)):
+            if not hasattr(data, "image_ids") and not (data is None and name == "val_dataset"):
+                raise ValueError(f"{name} is {data!r}: a prepared Dataset is expected")
+        if isinstance(epochs, bool) or epochs != int(epochs):
+            raise ValueError(f"epochs = {epochs!r}: a whole number is expected, the total to reach")
+        if isinstance(learning_rate, (int, float)) and not 0 <= learning_rate < float("inf"):
+            raise ValueError(f"learning_rate = {learning_rate!r}: a number of at least 0 is expected, 0.001 say")
+        epochs = int(epochs)
         if epochs <= self.epoch:
             more = f"Pass epochs={self.epoch + epochs} for {epochs} more."
             log(f"Nothing to train: epochs = {epochs} is the total to reach, and {self.epoch} are done. {more}")
@@ -265,7 +274,7 @@ class MaskRCNN:
         Raises:
             ValueError: the images differ in molded size.
         """
-        molded = [predict.mold_image(predict.check_image(image, i, self.config.IMAGE_CHANNEL_COUNT), self.config) for i, image in enumerate(images)]
+        molded = [predict.mold_image(data_images.check(image, i, self.config.IMAGE_CHANNEL_COUNT), self.config) for i, image in enumerate(images)]
         sizes = {m.image.shape for m in molded}
         if len(sizes) > 1:
             raise ValueError(f"The molded images differ in size: {sorted(sizes)}. mold_inputs stacks them; detect takes any sizes.")

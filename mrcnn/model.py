@@ -1,5 +1,6 @@
 """The door at the original's address: `from mrcnn import model as modellib`. Everything here lives elsewhere and is only named."""
 
+from mrcnn.data import augment as _augment
 from mrcnn.data.images import compose_meta as compose_image_meta
 from mrcnn.legacy.arrays import mold_image, parse_image_meta, unmold_image
 from mrcnn.legacy.data import (
@@ -46,6 +47,8 @@ from mrcnn.nn.resnet import conv_block, identity_block, resnet_graph
 from mrcnn.nn.roi_align import PyramidROIAlign
 from mrcnn.nn.rpn import build_rpn_model, rpn_graph
 from mrcnn.training.mean_average_precision import MeanAveragePrecisionCallback
+
+_augment.restore_numpy_names()  # so that a script's own `import imgaug`, after this one, works under NumPy 2
 
 __all__ = [
     "HEAD_LAYERS",

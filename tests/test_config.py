@@ -256,3 +256,31 @@ ALLOWED = [
 @pytest.mark.parametrize("attributes", ALLOWED, ids=lambda v: "-".join(v) or "defaults")
 def test_unusual_but_possible_value_passes(attributes):
     type("MyConfig", (Config,), {"NAME": "x", "NUM_CLASSES": 2, **attributes})().validate()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("MEAN_PIXEL", None),
+        ("MEAN_PIXEL", ["a", "b", "c"]),
+        ("IMAGE_MIN_DIM", -5),
+        ("IMAGE_MIN_DIM", "x"),
+        ("RPN_ANCHOR_SCALES", ("a",) * 5),
+        ("RPN_ANCHOR_RATIOS", "a"),
+        ("RPN_ANCHOR_RATIOS", [1.0, float("inf")]),
+        ("BACKBONE_STRIDES", None),
+        ("MASK_SHAPE", None),
+        ("MINI_MASK_SHAPE", None),
+        ("BATCH_SIZE", 0),
+        ("IMAGE_META_SIZE", 3),
+    ],
+)
+def test_values_of_another_kind_are_refused_by_name(name, value):
+    class Wrong(Config):
+        NAME = "wrong"
+        NUM_CLASSES = 2
+
+    config = Wrong()
+    setattr(config, name, value)
+    with pytest.raises(ValueError, match=rf"Wrong\.{name} = "):
+        config.validate()

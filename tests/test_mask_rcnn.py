@@ -10,6 +10,7 @@ import pytest
 import tiny
 
 from mrcnn.mask_rcnn import MaskRCNN
+from mrcnn.training import callbacks, mean_average_precision, trainer
 from mrcnn.training.mean_average_precision import MeanAveragePrecisionCallback
 
 LOSSES = ("rpn_class_loss", "rpn_bbox_loss", "mrcnn_class_loss", "mrcnn_bbox_loss", "mrcnn_mask_loss")
@@ -252,3 +253,89 @@ def test_map_by_hand(trained):
     assert result.per_class == {1: pytest.approx(0.5), 2: pytest.approx(1.0)}
     assert result.map == pytest.approx(0.75)
     assert result.per_image == pytest.approx(np.mean([1.0, 0.5, 1.0, 0.0]))  # nothing there and nothing found; half found; all found; a false alarm
+
+
+class Partly(tiny.Squares):
+    """Images 1 and 2 cannot be used."""
+
+    def load_image(self, image_id):
+        image = super().load_image(image_id)
+        return np.full(image.shape, np.nan, np.float32) if image_id == 1 else image
+
+    def load_mask(self, image_id):
+        if image_id == 2:
+            raise ValueError("bad mask file")
+        return super().load_mask(image_id)
+
+
+def test_bad_images_are_left_out_of_training_and_of_the_map(trained, tmp_path, caplog):
+    model = trained["model"]
+    batches = trainer.feeds(
+        Partly(5), None, model.config, model._anchors_for_targets, epoch=0, augmentation=None, no_augmentation_sources=None
+    )[0].batches  # fmt: skip
+    for index in range(3):
+        assert np.isfinite(batches.batch(0, index)[0]).all()
+    assert set(batches.skipped) == {1, 2}
+    result = mean_average_precision.measure(trained["inference"], Partly(5), range(5))
+    assert result.num_images == 3
+    assert "Left out of the mAP: image 1" in caplog.text and "bad mask file" in caplog.text
+    with pytest.raises(ValueError, match="None of the 2 images"):
+        mean_average_precision.measure(trained["inference"], Partly(5), [1, 2])
+
+
+def test_images_of_other_channels_are_skipped_with_their_id(trained):
+    class Grey(tiny.Squares):
+        def load_image(self, image_id):
+            return super().load_image(image_id)[..., :1] if image_id == 0 else super().load_image(image_id)
+
+    model = trained["model"]
+    batches = trainer.feeds(
+        Grey(4), None, model.config, model._anchors_for_targets, epoch=0, augmentation=None, no_augmentation_sources="tiny"
+    )[0].batches  # fmt: skip
+    for index in range(3):
+        batches.batch(0, index)
+    assert "IMAGE_CHANNEL_COUNT" in batches.skipped[0]
+    assert batches.no_augmentation_sources == {"tiny"}
+
+
+def test_weights_that_are_not_finite_are_no_checkpoint(trained, tmp_path):
+    network = trained["inference"].keras_model
+    kernel = network.get_layer("fpn_p2").kernel
+    kept = keras.ops.convert_to_numpy(kernel).copy()
+    checkpoint = callbacks.Checkpoint(str(tmp_path / "mask_rcnn_{epoch:04d}.h5"))
+    checkpoint.set_model(network)
+    kernel.assign(np.full(kept.shape, np.nan, np.float32))
+    with pytest.raises(FloatingPointError, match="not finite"):
+        checkpoint.on_epoch_end(0, {"loss": 1.0})
+    kernel.assign(kept)
+    checkpoint.on_epoch_end(0, {"loss": 1.0})
+    assert os.listdir(tmp_path) == ["mask_rcnn_0001.h5"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ({"train_dataset": None}, "train_dataset is None"),
+        ({"learning_rate": float("nan")}, "learning_rate = nan"),
+        ({"epochs": 9.5}, "epochs = 9.5"),
+    ],
+)
+def test_train_refuses_nonsense(trained, arguments, says):
+    usual = {"train_dataset": tiny.Squares(4), "val_dataset": None, "learning_rate": 0.01, "epochs": 9, "layers": "all"}
+    with pytest.raises(ValueError, match=says):
+        trained["model"].train(**{**usual, **arguments})
+
+
+def test_a_config_class_in_place_of_an_instance_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="an instance of a Config"):
+        MaskRCNN("training", tiny.TinyConfig, tmp_path)
+
+
+def test_keras_files_that_nothing_could_load_are_not_written(trained, tmp_path):
+    with pytest.raises(ValueError, match="save_weights"):
+        trained["model"].keras_model.save(tmp_path / "model.keras")
+
+
+def test_a_photo_of_one_line_has_no_detections(trained, recwarn):
+    (found,) = trained["inference"].detect([np.zeros((1, 500, 3), np.uint8)])
+    assert found["masks"].shape == (1, 500, 0)

@@ -36,8 +36,7 @@ def import_imgaug() -> ModuleType:
     Raises:
         ImportError: imgaug is not installed; the message says how to install it.
     """
-    if not hasattr(np, "sctypes"):
-        np.sctypes = _SCTYPES
+    restore_numpy_names()
     try:
         return importlib.import_module("imgaug")
     except ImportError as error:
@@ -45,6 +44,12 @@ def import_imgaug() -> ModuleType:
             f"Augmentation by imgaug needs imgaug 0.4.0 ({error}). Install it without its own OpenCV: "
             "pip install --no-deps imgaug==0.4.0 && pip install imageio scikit-image scipy shapely six"
         ) from error
+
+
+def restore_numpy_names() -> None:
+    """Give NumPy 2 the table back that imgaug 0.4.0 reads when it is imported."""
+    if not hasattr(np, "sctypes"):
+        np.sctypes = _SCTYPES
 
 
 def check(augmentation: Any) -> None:

@@ -185,6 +185,39 @@ def unmold(image: np.ndarray, mean_pixel: Sequence[float], *, rounding: bool = T
     return (np.clip(np.rint(image), 0, 255) if rounding else image).astype(np.uint8)
 
 
+def check(image: Any, index: int, channels: int) -> np.ndarray:
+    """Return the image as an array the network can take.
+
+    Args:
+        image: What the caller passed.
+        index: Its place in the list, for messages.
+        channels: IMAGE_CHANNEL_COUNT.
+
+    Raises:
+        ValueError: not an image of the configuration's channels, empty, or not finite.
+        TypeError: not an array.
+    """
+    if image is None:
+        raise ValueError(f"images[{index}] is None: an image that could not be read, perhaps (cv2.imread returns None then). Check its path.")
+    if isinstance(image, (str, bytes)):
+        raise TypeError(f"images[{index}] is the text {image!r}: detect takes arrays. Read the file first, with mrcnn.data.images.read(path), say.")
+    array = np.asarray(image)
+    if array.dtype == object or array.dtype.kind not in "uifb":
+        came = f"{type(image).__name__} of dtype {array.dtype}"
+        raise TypeError(f"images[{index}] is {came}: an array [height, width, {channels}] of numbers is expected")
+    if array.ndim == 2 and channels in (1, 3):
+        array = np.repeat(array[..., None], channels, axis=-1)
+    if array.ndim == 3 and array.shape[-1] == 4 and channels == 3:
+        array = array[..., :3]  # no transparency: as Dataset.load_image does
+    if array.ndim != 3 or array.shape[-1] != channels:
+        raise ValueError(f"images[{index}] has shape {array.shape}: [height, width, {channels}] is expected (IMAGE_CHANNEL_COUNT = {channels})")
+    if 0 in array.shape:
+        raise ValueError(f"images[{index}] has shape {array.shape}: it has no pixels")
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        raise ValueError(f"images[{index}] holds values that are not finite (nan or infinite)")
+    return array
+
+
 def compose_meta(
     image_id: int,
     original_image_shape: Sequence[int],

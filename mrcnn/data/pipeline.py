@@ -24,6 +24,8 @@ logger = logging.getLogger(__name__)
 
 # First entry of a generator's seed: streams that must not coincide.
 _ORDER, _ITEM = 0, 1
+# So many bad images are logged one by one; after that every hundredth.
+LOGGED_IMAGES = 100
 
 
 class Item(NamedTuple):
@@ -96,6 +98,8 @@ class Batches:
         augment.check(augmentation)
         self.dataset, self.config, self.anchors = dataset, config, anchors
         self.batch_size, self.steps, self.shuffle, self.seed = batch_size, steps, shuffle, seed
+        if isinstance(no_augmentation_sources, str):
+            no_augmentation_sources = [no_augmentation_sources]
         self.augmentation, self.no_augmentation_sources = augmentation, frozenset(no_augmentation_sources or ())
         self.skipped: dict[int, str] = {}
         self._lock = threading.Lock()
@@ -148,13 +152,14 @@ class Batches:
             rng = np.random.default_rng([_ITEM, self.seed, epoch, index, len(reasons)])
             try:
                 sample = self._load(image_id, rng)
+                item = self._targets(sample, rng)
             except Exception as error:  # whatever a user's load_mask raises: one bad image must not end the training
                 reasons.append(self._count(image_id, error))
                 continue
             if not self.config.TRAIN_EMPTY_IMAGES and not (sample.class_ids > 0).any():
                 reasons.append(f"image {image_id}: no instances, and TRAIN_EMPTY_IMAGES is False")
                 continue
-            return self._targets(sample, rng)
+            return item
         raise ValueError(
             f"None of the {len(reasons)} images of the dataset can be used. The first reasons: {'; '.join(reasons[:3])}"
         )
@@ -205,7 +210,19 @@ class Batches:
                 f"{height} × {width} pixels do not fit the pyramid, which halves its input six times. With IMAGE_RESIZE_MODE "
                 f"{self.config.IMAGE_RESIZE_MODE!r} both sides must be multiples of 64; modes square and pad64 see to it."
             )
+        self._check_pixels(sample.image)
         return sample
+
+    def _check_pixels(self, image: np.ndarray) -> None:
+        """Refuse an image that the network cannot take."""
+        channels = self.config.IMAGE_CHANNEL_COUNT
+        if image.ndim != 3 or image.shape[-1] != channels or image.dtype.kind not in "uifb":
+            raise ValueError(
+                f"load_image returned {image.dtype} of shape {image.shape}; numbers [height, width, {channels}] are expected "
+                f"(IMAGE_CHANNEL_COUNT = {channels}). Convert it there."
+            )
+        if image.dtype.kind == "f" and not np.isfinite(image).all():
+            raise ValueError("The image holds values that are not finite (nan or infinite).")
 
     def _count(self, image_id: int, error: Exception) -> str:
         """Note a bad image, and log it the first time."""
@@ -214,7 +231,7 @@ class Batches:
             new = image_id not in self.skipped
             self.skipped.setdefault(image_id, reason)
             count = len(self.skipped)
-        if new:
+        if new and (count <= LOGGED_IMAGES or count % LOGGED_IMAGES == 0):
             logger.warning("Skipping image %d (%d skipped so far): %s", image_id, count, reason)
         return f"image {image_id}: {reason}"
 

@@ -1,7 +1,7 @@
 """Detection: mold the images, run the network in batches of one size, bring its answers back to the original images."""
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import keras
 import numpy as np
@@ -20,39 +20,6 @@ class Molded(NamedTuple):
     image: np.ndarray
     meta: np.ndarray
     window: tuple[int, int, int, int]
-
-
-def check_image(image: Any, index: int, channels: int) -> np.ndarray:
-    """Return the image as an array the network can take.
-
-    Args:
-        image: What the caller passed.
-        index: Its place in the list, for messages.
-        channels: IMAGE_CHANNEL_COUNT.
-
-    Raises:
-        ValueError: not an image of the configuration's channels, empty, or not finite.
-        TypeError: not an array.
-    """
-    if image is None:
-        raise ValueError(f"images[{index}] is None: an image that could not be read, perhaps (cv2.imread returns None then). Check its path.")
-    if isinstance(image, (str, bytes)):
-        raise TypeError(f"images[{index}] is the text {image!r}: detect takes arrays. Read the file first, with mrcnn.data.images.read(path), say.")
-    array = np.asarray(image)
-    if array.dtype == object or array.dtype.kind not in "uifb":
-        came = f"{type(image).__name__} of dtype {array.dtype}"
-        raise TypeError(f"images[{index}] is {came}: an array [height, width, {channels}] of numbers is expected")
-    if array.ndim == 2 and channels in (1, 3):
-        array = np.repeat(array[..., None], channels, axis=-1)
-    if array.ndim == 3 and array.shape[-1] == 4 and channels == 3:
-        array = array[..., :3]  # no transparency: as Dataset.load_image does
-    if array.ndim != 3 or array.shape[-1] != channels:
-        raise ValueError(f"images[{index}] has shape {array.shape}: [height, width, {channels}] is expected (IMAGE_CHANNEL_COUNT = {channels})")
-    if 0 in array.shape:
-        raise ValueError(f"images[{index}] has shape {array.shape}: it has no pixels")
-    if array.dtype.kind == "f" and not np.isfinite(array).all():
-        raise ValueError(f"images[{index}] holds values that are not finite (nan or infinite)")
-    return array
 
 
 def mold_image(image: np.ndarray, config: Config) -> Molded:
@@ -104,6 +71,10 @@ def unmold_detections(
     scores = detections[:count, 5].astype(np.float32)
     small = mrcnn_mask[np.arange(count), :, :, class_ids]
 
+    if window[2] - window[0] < 2 or window[3] - window[1] < 2:  # a photo so narrow that a line is left of it: no box has an area there
+        count = 0
+        class_ids, scores, small = class_ids[:0], scores[:0], small[:0]
+        window = (0, 0, *image_shape[:2])
     frame = boxes.normalize(np.asarray(window), image_shape[:2])
     scale = np.array([frame[2] - frame[0], frame[3] - frame[1]] * 2)
     in_window = (detections[:count, :4] - np.array([frame[0], frame[1]] * 2)) / scale
@@ -139,7 +110,7 @@ class Predictor:
         config = self.config
         if isinstance(inputs, np.ndarray) and inputs.ndim == 3:
             raise ValueError(f"detect takes a list of images; got one array of shape {inputs.shape}. Pass [image].")
-        checked = [check_image(image, i, config.IMAGE_CHANNEL_COUNT) for i, image in enumerate(inputs)]
+        checked = [images.check(image, i, config.IMAGE_CHANNEL_COUNT) for i, image in enumerate(inputs)]
         if verbose:
             log(f"Processing {len(checked)} images")
             for image in checked:

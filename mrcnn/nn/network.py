@@ -30,6 +30,15 @@ class MaskRCNNModel(keras.Model):
         """Write the weights to `filepath` in the legacy layout. (Keras' own insists on names that end in .weights.h5.)"""
         self._saver(self, str(filepath))
 
+    def save(self, filepath: Any, *args: Any, **kwargs: Any) -> None:
+        """Save the model as Keras does; the .keras form, which nothing could load again, is refused."""
+        if str(filepath).endswith(".keras"):
+            raise ValueError(
+                f"{filepath}: a .keras file of this network could not be loaded again. Use save_weights('name.h5'), and MaskRCNN(mode, config, …) "
+                "with load_weights to get it back."
+            )
+        super().save(filepath, *args, **kwargs)
+
     def load_weights(self, filepath: Any, skip_mismatch: bool = False, by_name: bool = False, exclude: Any = (), **kwargs: Any) -> Any:
         """Read weights of the legacy layout."""
         return self._loader(self, str(filepath), by_name=by_name, exclude=exclude)

@@ -17,7 +17,7 @@ class Checkpoint(keras.callbacks.Callback):
         path: With a field for the epoch: ".../mask_rcnn_fashion_{epoch:04d}.h5".
 
     Raises (in training):
-        FloatingPointError: the loss is nan or infinite; nothing is written, so the last checkpoint stays the last good one.
+        FloatingPointError: the loss or a weight is nan or infinite; nothing is written, so the last checkpoint stays the last good one.
     """
 
     def __init__(self, path: str):
@@ -33,6 +33,12 @@ class Checkpoint(keras.callbacks.Callback):
             raise FloatingPointError(
                 f"The loss of epoch {epoch + 1} is {loss} ({bad}). No checkpoint is written; the last one is {self.last or 'none of this run'}. "
                 "Lower the learning rate, and check the images and masks of the data set."
+            )
+        bad = [v.path for v in self.model.trainable_variables if not bool(keras.ops.all(keras.ops.isfinite(v)))]
+        if bad:
+            raise FloatingPointError(
+                f"After epoch {epoch + 1} {len(bad)} weights are not finite ({bad[0]}, …): the last step diverged. No checkpoint is written; the "
+                f"last one is {self.last or 'none of this run'}. Lower the learning rate."
             )
         path = self.path.format(epoch=epoch + 1)
         self.model.save_weights(path)

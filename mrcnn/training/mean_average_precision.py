@@ -1,16 +1,20 @@
 """mAP after each epoch, computed from the checkpoint that the epoch wrote."""
 
+import logging
 import os
 import sys
 import time
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
 import numpy as np
 
-from mrcnn.data import samples
+from mrcnn.data import images, samples
 from mrcnn.evaluation import precision
 from mrcnn.log import log
+
+logger = logging.getLogger(__name__)
 
 LOG_NAME = "val_mean_average_precision"
 PER_IMAGE_LOG_NAME = "val_mean_average_precision_per_image"
@@ -63,17 +67,8 @@ class MeanAveragePrecisionCallback(keras.callbacks.Callback):
 
     def calculate(self) -> precision.MeanAveragePrecision:
         """Detect on the subset with the weights the inference model has, and measure."""
-        accumulator = precision.APAccumulator(self.inference_model.config.NUM_CLASSES)
-        size = self.inference_model.config.BATCH_SIZE
         start, self._said_at = time.monotonic(), 0.0
-        for first in range(0, len(self.image_ids), size):
-            ids = [int(i) for i in self.image_ids[first : first + size]]
-            images = [self.dataset.load_image(i) for i in ids]
-            for image_id, detections in zip(ids, self.inference_model.detect(images, verbose=0), strict=True):
-                masks, class_ids = samples.load_instances(self.dataset, image_id)
-                accumulator.add(class_ids, detections, gt_masks=masks)
-            self._progress(min(first + size, len(self.image_ids)), start)
-        return accumulator.result()
+        return measure(self.inference_model, self.dataset, self.image_ids, lambda done: self._progress(done, start))
 
     def _load_checkpoint(self, epoch: int) -> None:
         path = self.train_model.checkpoint_path.format(epoch=epoch)
@@ -101,6 +96,45 @@ class MeanAveragePrecisionCallback(keras.callbacks.Callback):
     def _say(self, text: str) -> None:
         if self.verbose:
             log(text)
+
+
+def measure(
+    inference_model: Any, dataset: Any, image_ids: Sequence[int], progress: Callable[[int], None] = lambda done: None
+) -> precision.MeanAveragePrecision:
+    """Detect on images of a data set, in batches, and measure the average precision at IoU 0.5 of the masks.
+
+    An image that cannot be loaded or judged is logged with its reason and left out of the figure.
+
+    Args:
+        inference_model: MaskRCNN in inference mode.
+        dataset: Prepared data set.
+        image_ids: Which images.
+        progress: Called with the number of images done.
+
+    Raises:
+        ValueError: no image could be used; the message gives the first reasons.
+    """
+    accumulator = precision.APAccumulator(inference_model.config.NUM_CLASSES)
+    size, bad = inference_model.config.BATCH_SIZE, []
+    for first in range(0, len(image_ids), size):
+        batch = []
+        for image_id in image_ids[first : first + size]:
+            try:
+                image = images.check(dataset.load_image(int(image_id)), int(image_id), inference_model.config.IMAGE_CHANNEL_COUNT)
+                masks, class_ids = samples.load_instances(dataset, int(image_id))
+                if len(class_ids) and masks.shape[:2] != image.shape[:2]:
+                    raise ValueError(f"its masks are of {masks.shape[:2]}, the image of {image.shape[:2]} pixels")
+                batch.append((image, masks if len(class_ids) else np.zeros((*image.shape[:2], 0), bool), class_ids))
+            except Exception as error:  # whatever a user's load_image or load_mask raises
+                bad.append(f"image {image_id}: {type(error).__name__}: {error}")
+                logger.warning("Left out of the mAP: %s", bad[-1])
+        found = inference_model.detect([image for image, _, _ in batch], verbose=0) if batch else []
+        for (_, masks, class_ids), detections in zip(batch, found, strict=True):
+            accumulator.add(class_ids, detections, gt_masks=masks)
+        progress(min(first + size, len(image_ids)))
+    if len(bad) == len(image_ids):
+        raise ValueError(f"None of the {len(bad)} images for the mAP can be used. The first reasons: {'; '.join(bad[:3])}")
+    return accumulator.result()
 
 
 def spread(image_ids: np.ndarray, limit: int | None) -> np.ndarray:

@@ -207,7 +207,7 @@ def _check_signature(path: str) -> None:
     if head.startswith(_SIGNATURE):
         return
     kinds = {
-        b"PK\x03\x04": "a zip archive, perhaps a .keras file: load it with keras.models.load_model, then save weights",
+        b"PK\x03\x04": "a zip archive, perhaps a .keras file: only weights in HDF5 files can be read, as save_weights('name.h5') writes them",
         b"version https://git-lfs": "a Git LFS pointer, not the file itself: run git lfs pull",
         b"\x80": "a pickle, perhaps of PyTorch: only Keras .h5 weights can be loaded",
     }

@@ -31,6 +31,9 @@ def main(arguments=None):
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     try:
         {"train": train, "detect": detect, "evaluate": evaluate}[options.command](options)
+    except KeyboardInterrupt:
+        print(f"\nfashion.py {options.command}: stopped. Finished epochs are kept; the same command with --weights last goes on.")
+        sys.exit(130)
     except (OSError, ValueError, FloatingPointError) as error:
         if options.debug:
             raise
@@ -104,18 +107,9 @@ def evaluate(options):
     dataset = _data(options, record, options.subset, record.variant)
     model = _inference_model(record.variant, dataset.num_classes, options.logs, checkpoint)
 
-    from mrcnn.data import samples
-    from mrcnn.evaluation.precision import APAccumulator
+    from mrcnn.training.mean_average_precision import measure
 
-    accumulator = APAccumulator(dataset.num_classes, iou_threshold=0.5)
-    image_ids = [int(image_id) for image_id in dataset.image_ids[: options.map_limit]]
-    for first in range(0, len(image_ids), model.config.BATCH_SIZE):
-        chunk = image_ids[first : first + model.config.BATCH_SIZE]
-        found = model.detect([dataset.load_image(image_id) for image_id in chunk])
-        for image_id, detections in zip(chunk, found, strict=True):
-            masks, class_ids = samples.load_instances(dataset, image_id)
-            accumulator.add(class_ids, detections, gt_masks=masks)
-    result = accumulator.result()
+    result = measure(model, dataset, dataset.image_ids[: options.map_limit])
     print(f"\n{checkpoint}\n{options.subset}: {result.num_images} images, masks, IoU 0.5\n")
     for class_id, precision in sorted(result.per_class.items()):
         print(f"{dataset.class_names[class_id]:24} AP {precision:.3f}   {result.num_instances[class_id]:5} instances")

@@ -156,11 +156,11 @@ try:
     from imgaug import augmenters as iaa
 
     augmentation = iaa.Sequential([iaa.Fliplr(0.5)])
-except (ImportError, AttributeError):  # imgaug itself fails with NumPy 2
+except ImportError:  # an extra
     augmentation = None
 
 model.train(
-    train_dataset, valid_dataset, learning_rate=LR * 2, epochs=EPOCHS[0], layers="heads", augmentation=None,
+    train_dataset, valid_dataset, learning_rate=LR * 2, epochs=EPOCHS[0], layers="heads", augmentation=augmentation,
     custom_callbacks=[mean_average_precision_callback],
 )  # fmt: skip
 history = model.keras_model.history.history

@@ -12,6 +12,8 @@ from mrcnn.training import callbacks
 class Weights:
     """Stands for a model: notes where it was saved."""
 
+    trainable_variables = ()
+
     def __init__(self):
         self.saved = []
 
