@@ -215,6 +215,8 @@ def check(image: Any, index: int, channels: int) -> np.ndarray:
         raise ValueError(f"images[{index}] has shape {array.shape}: it has no pixels")
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         raise ValueError(f"images[{index}] holds values that are not finite (nan or infinite)")
+    if array.dtype.kind == "f" and 0 < array.max() <= 1:
+        logger.warning("images[%d] has values from %g to %g: 0 to 255 is expected. Multiply it by 255.", index, array.min(), array.max())
     return array
 
 

@@ -108,6 +108,8 @@ class Predictor:
             Detections of each image, in order.
         """
         config = self.config
+        if inputs is None:
+            raise ValueError("detect takes a list of images; got None.")
         if isinstance(inputs, np.ndarray) and inputs.ndim == 3:
             raise ValueError(f"detect takes a list of images; got one array of shape {inputs.shape}. Pass [image].")
         checked = [images.check(image, i, config.IMAGE_CHANNEL_COUNT) for i, image in enumerate(inputs)]

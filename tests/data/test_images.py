@@ -184,3 +184,18 @@ def test_a_meta_vector_comes_apart_as_it_was_put_together():
     assert parsed["image_shape"].tolist() == [[64, 64, 3]]
     assert parsed["window"].tolist() == [[8, 0, 56, 64]]
     assert parsed["active_class_ids"].tolist() == [[1, 0, 1]]
+
+
+def test_an_image_in_fractions_earns_a_warning(caplog):
+    images.check(np.full((4, 4, 3), 0.5), 3, 3)
+    assert "images[3]" in caplog.text and "255" in caplog.text
+    caplog.clear()
+    images.check(np.full((4, 4, 3), 90.0), 3, 3)
+    images.check(np.zeros((4, 4, 3)), 3, 3)
+    assert not caplog.text
+
+
+def test_grey_and_transparent_images_are_taken_as_rgb():
+    assert images.check(np.full((4, 5), 7, np.uint8), 0, 3).shape == (4, 5, 3)
+    assert images.check(np.full((4, 5, 4), 7, np.uint8), 0, 3).shape == (4, 5, 3)
+    assert images.check(np.full((4, 5, 4), 7, np.uint8), 0, 4).shape == (4, 5, 4)
