@@ -15,10 +15,10 @@ from mrcnn.inference import inspect, predict
 from mrcnn.log import log
 from mrcnn.results import Detections
 from mrcnn.training import layer_groups, optimizer, runs, trainer
-from mrcnn.weights import download, imagenet, layout, legacy_h5, loader, report
+from mrcnn.weights import download, imagenet, layout, legacy_h5, loader, names, report
 
 #: Layers whose shape depends on the number of classes: exclude them to start from weights with other classes.
-HEAD_LAYERS = ("mrcnn_class_logits", "mrcnn_bbox_fc", "mrcnn_bbox", "mrcnn_mask")
+HEAD_LAYERS = names.HEAD_LAYERS
 
 
 class MaskRCNN:

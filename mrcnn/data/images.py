@@ -205,10 +205,10 @@ def check(image: Any, index: int, channels: int) -> np.ndarray:
     if array.dtype == object or array.dtype.kind not in "uifb":
         came = f"{type(image).__name__} of dtype {array.dtype}"
         raise TypeError(f"images[{index}] is {came}: an array [height, width, {channels}] of numbers is expected")
-    if array.ndim == 2 and channels in (1, 3):
-        array = np.repeat(array[..., None], channels, axis=-1)
-    if array.ndim == 3 and array.shape[-1] == 4 and channels == 3:
-        array = array[..., :3]  # no transparency: as Dataset.load_image does
+    if channels == 3 and (array.ndim == 2 or (array.ndim == 3 and array.shape[-1] == 4)):
+        array = to_rgb(array)
+    elif channels == 1 and array.ndim == 2:
+        array = array[..., None]
     if array.ndim != 3 or array.shape[-1] != channels:
         raise ValueError(f"images[{index}] has shape {array.shape}: [height, width, {channels}] is expected (IMAGE_CHANNEL_COUNT = {channels})")
     if 0 in array.shape:
