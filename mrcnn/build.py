@@ -1,6 +1,7 @@
 """Config to network: the only place that translates parameters into the arguments of the stages."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +12,7 @@ from keras import layers, ops
 from mrcnn.config import LOSS_NAMES, Config
 from mrcnn.nn import box_head, fpn, losses, mask_head, network, resnet, rpn, targets
 from mrcnn.nn.detections import DetectionLayer
-from mrcnn.nn.layers import BoxLayer
+from mrcnn.nn.layers import BoxLayer, fold
 from mrcnn.ops import anchors, tensor_boxes
 
 Tensor = Any
@@ -67,9 +68,13 @@ def build(config: Config, mode: str, *, saver: network.Saver, loader: Callable[.
     if mode not in ("training", "inference"):
         raise ValueError(f"mode {mode!r}: 'training' or 'inference' is expected")
     config.validate()
-    trunk = _trunk(config, train_bn=False if mode == "inference" or config.TRAIN_BN is False else None)
     graph = _training if mode == "training" else _inference
-    return graph(config, trunk, {"name": "mask_rcnn", "saver": saver, "loader": loader})
+    with _precision(config.PRECISION):
+        trunk = _trunk(config, train_bn=False if mode == "inference" or config.TRAIN_BN is False else None)
+        model = graph(config, trunk, {"name": "mask_rcnn", "saver": saver, "loader": loader})
+    if config.FOLD_BATCH_NORM:
+        fold(model)
+    return model
 
 
 def feature_shapes(config: Config, image_shape: Any) -> np.ndarray:
@@ -84,6 +89,17 @@ def image_size(config: Config) -> tuple[int | None, int | None]:
     if config.IMAGE_RESIZE_MODE in ("pad64", "none"):
         return None, None
     return int(config.IMAGE_SHAPE[0]), int(config.IMAGE_SHAPE[1])
+
+
+@contextmanager
+def _precision(policy: str | None) -> Iterator[None]:
+    """Layers made inside take this policy where they name none; None: Keras' own setting."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(policy or before)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
 
 
 def _trunk(config: Config, train_bn: bool | None) -> _Trunk:
@@ -191,7 +207,7 @@ def _training(config: Config, trunk: _Trunk, options: dict[str, Any]) -> keras.M
     logits, probs, bbox = _box_head(config, trunk, rois, train_bn)
     # Positives come first and are never more than the masks' rows: the mask head runs on these alone.
     mask = _mask_head(config, trunk, rois[:, : sampler.num_positives], train_bn)
-    rois = layers.Identity(name="output_rois")(rois)
+    rois = layers.Identity(dtype="float32", name="output_rois")(rois)
 
     loss_outputs = [
         losses.RpnClassLoss(name=LOSS_NAMES[0])([rpn_match, trunk.rpn_logits]),

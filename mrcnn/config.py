@@ -81,6 +81,12 @@ class Config:
     # BatchNorm: False keeps the stored statistics (right for small batches and pretrained weights); True or None uses each batch's while
     # training (needed from scratch) and the stored ones in validation and detection.
     TRAIN_BN = False
+    # Where BatchNorm always uses its stored statistics (detection; training with TRAIN_BN = False), the convolution before it does its work too:
+    # the same result but for the rounding of floats, in less time and memory. False: each layer by itself.
+    FOLD_BATCH_NORM = True
+    # "float32", or "mixed_bfloat16": weights, boxes, scores and losses in float32, convolutions in bfloat16; about twice as fast on processors that
+    # know it (avx512_bf16, amx_bf16, recent GPUs), slower on others. None: Keras' own setting, float32 unless keras.config.set_dtype_policy says else.
+    PRECISION = None
 
     # --- Region proposals ----------------------------------------------------------------------------------------------
     # Side of a square anchor in pixels, one for each of P2…P6.

@@ -9,6 +9,7 @@ from keras import ops
 
 from mrcnn import build
 from mrcnn.config import LOSS_NAMES
+from mrcnn.nn.layers import BatchNorm
 
 
 def train(model, settings, batch, learning_rate=0.01):
@@ -212,3 +213,23 @@ def test_padding_boxes_stay_zero_when_normalized():
     boxes = np.float32([[[0, 0, 64, 32], [0, 0, 0, 0], [0, 0, 1, 1]]])
     found = arrays(build.NormalizeBoxes()([ops.convert_to_tensor(boxes), ops.zeros((1, 64, 32, 3))]))
     np.testing.assert_allclose(found[0], [[0, 0, 1, 1], [0, 0, 0, 0], [0, 0, 0, 0]])
+
+
+@pytest.mark.parametrize("mode", ["training", "inference"])
+def test_mixed_precision_is_the_convolutions_alone(mode):
+    model = tiny_network.network(mode, PRECISION="mixed_bfloat16")
+    assert model.get_layer("fpn_p2").compute_dtype == "bfloat16"
+    assert {keras.backend.standardize_dtype(output.dtype) for output in model.outputs} <= {"float32", "int32"}
+    assert {keras.backend.standardize_dtype(variable.dtype) for variable in model.trainable_variables} == {"float32"}
+    assert keras.config.dtype_policy().name == "float32"
+
+
+def test_batch_norm_is_folded_where_its_statistics_are_fixed():
+    def folded(mode, **attributes):
+        norms = [layer for layer in tiny_network.network(mode, **attributes).layers if isinstance(layer, BatchNorm)]
+        return sum(norm.folded for norm in norms), len(norms)
+
+    heads = 2 + 4  # the tiny backbone's plain convolutions cannot
+    assert folded("inference", TRAIN_BN=True)[0] == folded("training")[0] == heads
+    assert folded("training", TRAIN_BN=True)[0] == folded("training", TRAIN_BN=None)[0] == 0
+    assert folded("inference", FOLD_BATCH_NORM=False)[0] == 0

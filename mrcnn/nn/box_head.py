@@ -27,7 +27,7 @@ def build(
         sampling: See `PyramidROIAlign`.
 
     Returns:
-        mrcnn_class_logits [B, R, K], mrcnn_class [B, R, K] (softmax), mrcnn_bbox [B, R, K, (dy, dx, log(dh), log(dw))].
+        mrcnn_class_logits [B, R, K], mrcnn_class [B, R, K] (softmax), mrcnn_bbox [B, R, K, (dy, dx, log(dh), log(dw))]; float32 whatever the precision.
     """
     x = PyramidROIAlign((pool_size, pool_size), sampling, name="roi_align_classifier")([rois, image_meta, *pyramid])
     for number, kernel in ((1, pool_size), (2, 1)):
@@ -35,7 +35,7 @@ def build(
         x = BatchNorm(train_bn=train_bn, name=f"mrcnn_class_bn{number}")(x)
         x = layers.Activation("relu")(x)
     shared = ops.squeeze(x, (2, 3))  # [B, R, width]
-    logits = layers.Dense(num_classes, name="mrcnn_class_logits")(shared)
+    logits = layers.Dense(num_classes, dtype="float32", name="mrcnn_class_logits")(shared)
     probs = layers.Activation("softmax", name="mrcnn_class", dtype="float32")(logits)
-    deltas = layers.Dense(4 * num_classes, name="mrcnn_bbox_fc")(shared)
-    return logits, probs, layers.Reshape((rois.shape[1], num_classes, 4), name="mrcnn_bbox")(deltas)
+    deltas = layers.Dense(4 * num_classes, dtype="float32", name="mrcnn_bbox_fc")(shared)
+    return logits, probs, layers.Reshape((rois.shape[1], num_classes, 4), dtype="float32", name="mrcnn_bbox")(deltas)

@@ -28,7 +28,7 @@ def build(
         sampling: See `PyramidROIAlign`.
 
     Returns:
-        mrcnn_mask [B, R, 2 * pool_size, 2 * pool_size, K] in (0, 1).
+        mrcnn_mask [B, R, 2 * pool_size, 2 * pool_size, K] in (0, 1), float32 whatever the precision.
     """
     x = PyramidROIAlign((pool_size, pool_size), sampling, name="roi_align_mask")([rois, image_meta, *pyramid])
     for number in (1, 2, 3, 4):
@@ -36,4 +36,4 @@ def build(
         x = BatchNorm(train_bn=train_bn, name=f"mrcnn_mask_bn{number}")(x)
         x = layers.Activation("relu")(x)
     x = RoiConv2DTranspose(HIDDEN_CHANNELS, 2, strides=2, activation="relu", name="mrcnn_mask_deconv")(x)
-    return RoiConv2D(num_classes, 1, activation="sigmoid", name="mrcnn_mask")(x)
+    return RoiConv2D(num_classes, 1, activation="sigmoid", dtype="float32", name="mrcnn_mask")(x)

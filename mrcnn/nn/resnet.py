@@ -7,7 +7,7 @@ from typing import Any
 
 from keras import layers
 
-from mrcnn.nn.layers import BatchNorm
+from mrcnn.nn.layers import BatchNorm, FoldingConv2D
 
 Tensor = Any
 
@@ -47,7 +47,7 @@ def conv_block(
     """
     x = _bottleneck(input_tensor, kernel_size, filters, stage, block, use_bias, train_bn, strides)
     names = f"{stage}{block}_branch1"
-    shortcut = layers.Conv2D(filters[2], 1, strides=strides, use_bias=use_bias, name=f"res{names}")(input_tensor)
+    shortcut = FoldingConv2D(filters[2], 1, strides=strides, use_bias=use_bias, name=f"res{names}")(input_tensor)
     shortcut = BatchNorm(train_bn=train_bn, name=f"bn{names}")(shortcut)
     x = layers.Add()([x, shortcut])
     return layers.Activation("relu", name=f"res{stage}{block}_out")(x)
@@ -60,7 +60,7 @@ def _bottleneck(
     convolutions = (("2a", 1, strides, "valid"), ("2b", kernel_size, (1, 1), "same"), ("2c", 1, (1, 1), "valid"))
     for (branch, kernel, stride, padding), channels in zip(convolutions, filters, strict=True):
         names = f"{stage}{block}_branch{branch}"
-        x = layers.Conv2D(channels, kernel, strides=stride, padding=padding, use_bias=use_bias, name=f"res{names}")(x)
+        x = FoldingConv2D(channels, kernel, strides=stride, padding=padding, use_bias=use_bias, name=f"res{names}")(x)
         x = BatchNorm(train_bn=train_bn, name=f"bn{names}")(x)
         if branch != "2c":
             x = layers.Activation("relu")(x)
@@ -85,7 +85,7 @@ def resnet_graph(input_image: Tensor, architecture: str, stage5: bool = False, t
     if architecture not in STAGE4_BLOCKS:
         raise ValueError(f"architecture {architecture!r}: one of {', '.join(STAGE4_BLOCKS)} is expected")
     x = layers.ZeroPadding2D((3, 3))(input_image)
-    x = layers.Conv2D(64, 7, strides=2, use_bias=True, name="conv1")(x)
+    x = FoldingConv2D(64, 7, strides=2, use_bias=True, name="conv1")(x)
     x = BatchNorm(train_bn=train_bn, name="bn_conv1")(x)
     x = layers.Activation("relu")(x)
     outputs = [layers.MaxPooling2D(3, strides=2, padding="same")(x)]

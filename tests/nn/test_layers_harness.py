@@ -63,6 +63,7 @@ MATCH = np.int32([1, -1, 0, 1, 0, -1, -1, 0])[:, None]
 CLASS_IDS = np.int32([2, 1, 0, 3, 0, 0])
 CASES = {
     "BatchNorm": Case(lambda: layers.BatchNorm(train_bn=True), lambda r, b: [normal(r, b, 4, 4, 5)], [0], False, False),
+    "FoldingConv2D": Case(lambda: layers.FoldingConv2D(7, 3, padding="same"), lambda r, b: [normal(r, b, 4, 4, 5)], [0], False, False),
     "RoiConv2D": Case(lambda: layers.RoiConv2D(7, 3, padding="same"), lambda r, b: [normal(r, b, R, 4, 4, 5)], [0], False, False),
     "RoiConv2DTranspose": Case(
         lambda: layers.RoiConv2DTranspose(7, 2, strides=2), lambda r, b: [normal(r, b, R, 4, 4, 5)], [0], False, False
