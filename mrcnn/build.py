@@ -155,9 +155,9 @@ def _box_head(config: Config, trunk: _Trunk, rois: Tensor, train_bn: bool | None
     )  # fmt: skip
 
 
-def _mask_head(config: Config, trunk: _Trunk, rois: Tensor, train_bn: bool | None) -> Tensor:
+def _mask_head(config: Config, trunk: _Trunk, rois: Tensor, class_ids: Tensor, train_bn: bool | None) -> Tensor:
     return mask_head.build(
-        rois, trunk.pyramid[:4], trunk.meta, pool_size=config.MASK_POOL_SIZE, num_classes=config.NUM_CLASSES, train_bn=train_bn,
+        rois, class_ids, trunk.pyramid[:4], trunk.meta, pool_size=config.MASK_POOL_SIZE, num_classes=config.NUM_CLASSES, train_bn=train_bn,
         sampling=config.ROI_ALIGN,
     )  # fmt: skip
 
@@ -171,7 +171,7 @@ def _inference(config: Config, trunk: _Trunk, options: dict[str, Any]) -> keras.
         max_log=config.BOX_DELTA_MAX_LOG, name="mrcnn_detection",
     )  # fmt: skip
     detections = detection_layer([rois, probs, deltas, trunk.meta])
-    masks = _mask_head(config, trunk, detections[..., :4], train_bn=False)
+    masks = _mask_head(config, trunk, detections[..., :4], detections[..., 4], train_bn=False)
     return network.MaskRCNNModel(
         inputs=[trunk.image, trunk.meta, anchor_boxes], outputs=[detections, probs, deltas, masks, rois, trunk.rpn_probs, trunk.rpn_bbox],
         **options,
@@ -206,7 +206,8 @@ def _training(config: Config, trunk: _Trunk, options: dict[str, Any]) -> keras.M
     train_bn = False if config.TRAIN_BN is False else None
     logits, probs, bbox = _box_head(config, trunk, rois, train_bn)
     # Positives come first and are never more than the masks' rows: the mask head runs on these alone.
-    mask = _mask_head(config, trunk, rois[:, : sampler.num_positives], train_bn)
+    count = sampler.num_positives
+    mask = _mask_head(config, trunk, rois[:, :count], class_ids[:, :count], train_bn)
     rois = layers.Identity(dtype="float32", name="output_rois")(rois)
 
     loss_outputs = [

@@ -85,7 +85,7 @@ class Config:
     # the same result but for the rounding of floats, in less time and memory. False: each layer by itself.
     FOLD_BATCH_NORM = True
     # "float32", or "mixed_bfloat16": weights, boxes, scores and losses in float32, convolutions in bfloat16; about twice as fast on processors that
-    # know it (avx512_bf16, amx_bf16, recent GPUs), slower on others. None: Keras' own setting, float32 unless keras.config.set_dtype_policy says else.
+    # know it (avx512_bf16, amx_bf16, recent GPUs), slower on others. None: Keras' own setting (keras.config.set_dtype_policy), which is float32.
     PRECISION = None
 
     # --- Region proposals ----------------------------------------------------------------------------------------------

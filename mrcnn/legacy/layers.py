@@ -115,4 +115,4 @@ def build_fpn_mask_graph(
     rois: Tensor, feature_maps: list[Tensor], image_meta: Tensor, pool_size: int, num_classes: int, train_bn: bool | None = True
 ) -> Tensor:
     """Mask head on [P2, P3, P4, P5]; see `nn.mask_head.build`."""
-    return mask_head.build(rois, list(feature_maps), image_meta, pool_size=pool_size, num_classes=num_classes, train_bn=train_bn)
+    return mask_head.build(rois, None, list(feature_maps), image_meta, pool_size=pool_size, num_classes=num_classes, train_bn=train_bn)

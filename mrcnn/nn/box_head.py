@@ -27,7 +27,7 @@ def build(
         sampling: See `PyramidROIAlign`.
 
     Returns:
-        mrcnn_class_logits [B, R, K], mrcnn_class [B, R, K] (softmax), mrcnn_bbox [B, R, K, (dy, dx, log(dh), log(dw))]; float32 whatever the precision.
+        mrcnn_class_logits [B, R, K], mrcnn_class [B, R, K] (softmax), mrcnn_bbox [B, R, K, (dy, dx, log(dh), log(dw))]; all float32.
     """
     x = PyramidROIAlign((pool_size, pool_size), sampling, name="roi_align_classifier")([rois, image_meta, *pyramid])
     for number, kernel in ((1, pool_size), (2, 1)):

@@ -116,7 +116,8 @@ class _PerRoi:
 
     def call(self, inputs: Tensor) -> Tensor:
         outputs = super().call(ops.reshape(inputs, (-1, *inputs.shape[2:])))
-        return ops.reshape(outputs, (-1, inputs.shape[1], *outputs.shape[1:]))
+        leading = (-1, inputs.shape[1]) if inputs.shape[1] is not None else ops.shape(inputs)[:2]
+        return ops.reshape(outputs, (*leading, *outputs.shape[1:]))
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         if len(input_shape) == 4:  # Keras' own build asks for one roi

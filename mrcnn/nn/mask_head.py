@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from keras import layers
+import keras
+from keras import layers, ops
 
 from mrcnn.nn.layers import BatchNorm, RoiConv2D, RoiConv2DTranspose
 from mrcnn.nn.roi_align import PyramidROIAlign
@@ -10,16 +11,81 @@ from mrcnn.nn.roi_align import PyramidROIAlign
 Tensor = Any
 
 HIDDEN_CHANNELS = 256
+#: The number of rows that the head runs on is a multiple of this, so that few sizes occur: a CPU kernel prepares itself anew for each.
+ROWS_STEP = 8
+
+
+class _RowLayer(keras.layers.Layer):
+    """Base of the two layers below: values pass as they are, in the precision that they have."""
+
+    def __init__(self, **kwargs: Any):
+        super().__init__(autocast=False, **kwargs)
+
+    def get_config(self) -> dict[str, Any]:
+        config = super().get_config()
+        config.pop("autocast", None)
+        return config
+
+
+@keras.saving.register_keras_serializable("mrcnn")
+class UsedRows(_RowLayer):
+    """The first rows, as many as the fullest image of the batch uses and one more, rounded up to a multiple of `ROWS_STEP`.
+
+    Where shapes have to be fixed (backends other than TensorFlow) all rows are used.
+
+    Call with [features [B, R, H, W, C], class_ids [B, R]], class 0 where a row is not used; returns [B, n, H, W, C], n at most R.
+    """
+
+    def call(self, inputs: list[Tensor]) -> Tensor:
+        features, class_ids = inputs
+        if keras.backend.backend() != "tensorflow":
+            return features
+        number = ops.arange(1, features.shape[1] + 1, dtype="int32")
+        used = ops.max(ops.where(ops.not_equal(class_ids, 0), number, 0))
+        return features[:, : (used // ROWS_STEP + 1) * ROWS_STEP]
+
+    def compute_output_spec(self, inputs: list[Tensor]) -> keras.KerasTensor:
+        batch, rows, *rest = inputs[0].shape
+        return keras.KerasTensor((batch, None if keras.backend.backend() == "tensorflow" else rows, *rest), inputs[0].dtype)
+
+
+@keras.saving.register_keras_serializable("mrcnn")
+class AllRows(_RowLayer):
+    """The last row repeated, up to a fixed number of rows. Detections end with rows of zeros, which all look the same to the head.
+
+    Args:
+        rows: R.
+
+    Call with [B, n, H, W, C], n from 1 to R; returns [B, R, H, W, C].
+    """
+
+    def __init__(self, rows: int, **kwargs: Any):
+        super().__init__(**kwargs)
+        self.rows = rows
+
+    def call(self, inputs: Tensor) -> Tensor:
+        if inputs.shape[1] == self.rows:
+            return inputs
+        batch, count = ops.shape(inputs)[:2]
+        last = ops.broadcast_to(inputs[:, -1:], (batch, self.rows - count, *inputs.shape[2:]))
+        return ops.reshape(ops.concatenate([inputs, last], axis=1), (-1, self.rows, *inputs.shape[2:]))  # says the static shape
+
+    def compute_output_spec(self, inputs: Tensor) -> keras.KerasTensor:
+        return keras.KerasTensor((inputs.shape[0], self.rows, *inputs.shape[2:]), inputs.dtype)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "rows": self.rows}
 
 
 def build(
-    rois: Tensor, pyramid: list[Tensor], image_meta: Tensor, *, pool_size: int, num_classes: int, train_bn: bool | None,
+    rois: Tensor, class_ids: Tensor | None, pyramid: list[Tensor], image_meta: Tensor, *, pool_size: int, num_classes: int, train_bn: bool | None,
     sampling: str = "crop_and_resize",
 ) -> Tensor:  # fmt: skip
     """Build the head.
 
     Args:
-        rois: [B, R, 4] in the unit square.
+        rois: [B, R, 4] in the unit square, those of interest first.
+        class_ids: [B, R], not 0 for rows of interest; the convolutions leave most others out. None: all rows count.
         pyramid: [P2, P3, P4, P5].
         image_meta: [B, 12 + K].
         pool_size: Side of the features of a roi; the masks have twice that.
@@ -31,9 +97,11 @@ def build(
         mrcnn_mask [B, R, 2 * pool_size, 2 * pool_size, K] in (0, 1), float32 whatever the precision.
     """
     x = PyramidROIAlign((pool_size, pool_size), sampling, name="roi_align_mask")([rois, image_meta, *pyramid])
+    x = x if class_ids is None else UsedRows(name="mask_used_rows")([x, class_ids])
     for number in (1, 2, 3, 4):
         x = RoiConv2D(HIDDEN_CHANNELS, 3, padding="same", name=f"mrcnn_mask_conv{number}")(x)
         x = BatchNorm(train_bn=train_bn, name=f"mrcnn_mask_bn{number}")(x)
         x = layers.Activation("relu")(x)
     x = RoiConv2DTranspose(HIDDEN_CHANNELS, 2, strides=2, activation="relu", name="mrcnn_mask_deconv")(x)
+    x = x if class_ids is None else AllRows(rois.shape[1], name="mask_all_rows")(x)
     return RoiConv2D(num_classes, 1, activation="sigmoid", dtype="float32", name="mrcnn_mask")(x)

@@ -9,7 +9,7 @@ from backend_tools import TENSORFLOW, arrays, compiled, gradient
 from keras import ops
 
 import mrcnn.build
-from mrcnn.nn import detections, layers, losses, roi_align, rpn, targets
+from mrcnn.nn import detections, layers, losses, mask_head, roi_align, rpn, targets
 
 portable = pytest.mark.portable
 
@@ -98,6 +98,10 @@ CASES = {
         lambda r, b: [boxes(r, b, R), probabilities(r, b, R, K), normal(r, b, R, K, 4), meta(b)],
         [0, 1, 2],
     ),
+    "UsedRows": Case(
+        mask_head.UsedRows, lambda r, b: [normal(r, b, 20, 2, 2, 3), np.tile(np.int32([2] * 9 + [0] * 11), (b, 1))], [0], box_layer=False
+    ),
+    "AllRows": Case(lambda: mask_head.AllRows(R), lambda r, b: [normal(r, b, 2, 4, 4, 5)], [0], box_layer=False, several=False),
     "RpnClassLoss": Case(losses.RpnClassLoss, lambda r, b: [np.tile(MATCH, (b, 1, 1)), normal(r, b, 8, 2)], [1]),
     "RpnBboxLoss": Case(losses.RpnBboxLoss, lambda r, b: [normal(r, b, 4, 4), np.tile(MATCH, (b, 1, 1)), normal(r, b, 8, 4)], [2]),
     "MrcnnClassLoss": Case(
@@ -131,7 +135,7 @@ def flat(result):
 def test_every_layer_class_has_a_case():
     defined = {
         name
-        for module in (detections, layers, losses, roi_align, rpn, targets, mrcnn.build)
+        for module in (detections, layers, losses, mask_head, roi_align, rpn, targets, mrcnn.build)
         for name, value in vars(module).items()
         if inspect.isclass(value) and issubclass(value, keras.layers.Layer) and value.__module__ == module.__name__
     }
@@ -156,10 +160,11 @@ def test_symbolic_shape_and_dtype_are_those_of_a_real_call(case):
     layer = case.make()
     real = case.result(layer, tensors(case))
     symbolic = flat(case.call(layer, [keras.KerasTensor(v.shape, str(v.dtype)) for v in case.values()]))
-    assert [tuple(s.shape) for s in symbolic] == [tuple(r.shape) for r in real]
+    known = [tuple(n and m for n, m in zip(s.shape, r.shape, strict=True)) for s, r in zip(symbolic, real, strict=True)]
+    assert [tuple(s.shape) for s in symbolic] == known  # None stands for a size that the values decide
     assert [s.dtype for s in symbolic] == [keras.backend.standardize_dtype(r.dtype) for r in real]
     open_batch = flat(case.call(layer, [keras.KerasTensor((None, *v.shape[1:]), str(v.dtype)) for v in case.values()]))
-    assert [tuple(s.shape[1:]) for s in open_batch] == [tuple(r.shape[1:]) for r in real]
+    assert [tuple(s.shape[1:]) for s in open_batch] == [shape[1:] for shape in known]
 
 
 @portable
