@@ -18,7 +18,7 @@ from reference_cases import GOLDEN, REFERENCE
 from mrcnn.config import Config
 from mrcnn.data import augment, images, rpn_targets, samples
 from mrcnn.data.dataset import Dataset
-from mrcnn.ops import anchors, boxes, masks
+from mrcnn.ops import anchors, boxes, masks, paste
 
 FOLDER = next((folder for folder in (REFERENCE, GOLDEN) if (folder / "functions.json").is_file()), REFERENCE)
 
@@ -96,7 +96,7 @@ FUNCTIONS = {
     "utils.resize_mask": plain(masks.resize_mask),
     "utils.minimize_mask": plain(masks.minimize),
     "utils.expand_mask": plain(masks.expand),
-    "utils.unmold_mask": plain(masks.paste),
+    "utils.unmold_mask": plain(paste.plane),
     "utils.generate_anchors": plain(anchors.generate),
     "utils.generate_pyramid_anchors": plain(anchors.generate_pyramid),
     "utils.Dataset": dataset_attributes,
@@ -189,7 +189,7 @@ def pasted_on_a_larger_canvas(mask, bbox, image_shape):
     if boxes.area(bbox) <= 0:
         return np.zeros(image_shape[:2], bool)
     margin = int(np.abs(bbox).max())
-    canvas = masks.paste(mask, bbox + margin, [side + 3 * margin for side in image_shape[:2]])
+    canvas = paste.plane(mask, bbox + margin, [side + 3 * margin for side in image_shape[:2]])
     return canvas[margin : margin + image_shape[0], margin : margin + image_shape[1]]
 
 

@@ -10,7 +10,7 @@ from mrcnn import build
 from mrcnn.config import Config
 from mrcnn.data import images
 from mrcnn.log import log
-from mrcnn.ops import anchors, boxes, masks
+from mrcnn.ops import anchors, boxes, paste
 from mrcnn.results import Detections
 
 
@@ -81,7 +81,7 @@ def unmold_detections(
     pixels = boxes.denormalize(in_window, original_image_shape[:2])
     real = (pixels[:, 2] > pixels[:, 0]) & (pixels[:, 3] > pixels[:, 1])
     pixels, class_ids, scores, small = pixels[real], class_ids[real], scores[real], small[real]
-    return pixels, class_ids, scores, masks.paste_many(small, pixels, original_image_shape)
+    return pixels, class_ids, scores, paste.planes(small, pixels, original_image_shape)
 
 
 class Predictor:

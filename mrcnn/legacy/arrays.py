@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mrcnn.data import images as image_ops
-from mrcnn.ops import anchors, boxes, masks
+from mrcnn.ops import anchors, boxes, masks, paste
 
 if TYPE_CHECKING:
     from mrcnn.config import Config
@@ -82,8 +82,8 @@ def mold_mask(mask: np.ndarray, config: Config) -> np.ndarray:
 
 
 def unmold_mask(mask: np.ndarray, bbox: np.ndarray, image_shape: Sequence[int]) -> np.ndarray:
-    """Paste a mask [h, w] of the mask head into its box: [H, W] bool. See `ops.masks.paste`."""
-    return masks.paste(mask, bbox, image_shape)
+    """Paste a mask [h, w] of the mask head into its box: [H, W] bool. See `ops.paste.plane`."""
+    return paste.plane(mask, bbox, image_shape)
 
 
 def resize(

@@ -1,4 +1,4 @@
-"""Arithmetic on masks: resizing, mini-masks, pasting, overlap; and the bilinear resampling that masks and images share.
+"""Arithmetic on masks: resizing, mini-masks, overlap; and the bilinear resampling that masks and images share.
 
 Masks are [H, W, N] bool. Resampling follows what the original library called in scikit-image 0.16, because mini-masks
 and pasted masks must come out equal: bilinear, half-pixel centres, no anti-aliasing, zeros beyond the border, the
@@ -124,52 +124,6 @@ def expand(boxes: np.ndarray, mini_masks: np.ndarray, image_shape: Sequence[int]
     return result
 
 
-def paste(mask: np.ndarray, box: np.ndarray, image_shape: Sequence[int], *, threshold: float = 0.5) -> np.ndarray:
-    """Resize a mask of the mask head to its box and put it on an empty image.
-
-    Args:
-        mask: [M, M] float probabilities (any height and width will do).
-        box: [(y1, x1, y2, x2)] whole pixels.
-        image_shape: (H, W) of the image, more values are ignored.
-        threshold: a pixel of at least this belongs to the mask.
-
-    Returns:
-        [H, W] bool. A box that reaches outside is cut, one without area gives an empty mask. Deviation: the original
-        fails there.
-
-    >>> paste(np.ones((2, 2), np.float32), np.array([1, 1, 3, 9]), (3, 4)).astype(int).tolist()
-    [[0, 0, 0, 0], [0, 1, 1, 1], [0, 1, 1, 1]]
-    """
-    result = np.zeros((int(image_shape[0]), int(image_shape[1])), bool)
-    place, values = _resize_into(mask, np.asarray(box, np.int64), result.shape)
-    result[place] = values >= threshold
-    return result
-
-
-def paste_many(
-    masks: np.ndarray, boxes: np.ndarray, image_shape: Sequence[int], *, threshold: float = 0.5
-) -> np.ndarray:
-    """Paste several masks, each on its own layer; see `paste`.
-
-    Args:
-        masks: [N, M, M] float probabilities.
-        boxes: [N, (y1, x1, y2, x2)] whole pixels.
-        image_shape: (H, W) of the image, more values are ignored.
-        threshold: a pixel of at least this belongs to the mask.
-
-    Returns:
-        [H, W, N] bool, laid out so that one instance's mask is contiguous in memory.
-
-    >>> paste_many(np.ones((0, 28, 28)), np.zeros((0, 4)), (5, 6)).shape
-    (5, 6, 0)
-    """
-    result = np.zeros((len(masks), int(image_shape[0]), int(image_shape[1])), bool)
-    for layer, mask, box in zip(result, masks, np.asarray(boxes, np.int64), strict=True):
-        place, values = _resize_into(mask, box, layer.shape)
-        layer[place] = values >= threshold
-    return result.transpose(1, 2, 0)
-
-
 def overlaps(masks1: np.ndarray, masks2: np.ndarray, *, undefined: float = 0.0) -> np.ndarray:
     """Return the intersection over union of every pair of masks.
 
@@ -230,13 +184,11 @@ def _nearest(size: int, new_size: int) -> np.ndarray:
 def _mix_border_with_zero(image: np.ndarray, axis: int, size: int) -> None:
     """Scale the samples that lie beyond the outermost pixel centres of an image that had `size` pixels along axis."""
     count = image.shape[axis]
-    lines = image if axis == 0 else image.swapaxes(0, 1)
-    for i in range(count):
-        beyond = 0.5 - (i + 0.5) * size / count
-        if beyond <= 0:
-            return
-        lines[i] *= 1 - beyond
-        lines[count - 1 - i] *= 1 - beyond
+    beyond = 0.5 - (np.arange(count // 2 + 1) + 0.5) * size / count
+    share = (1 - beyond[beyond > 0]).astype(image.dtype).reshape(-1, *[1] * (image.ndim - 1 - axis))
+    first, last = slice(len(share)), slice(count - len(share), count)
+    for place, factor in ((first, share), (last, share[::-1])):
+        image[place if axis == 0 else (slice(None), place)] *= factor
 
 
 def _resize_into(

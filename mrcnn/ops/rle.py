@@ -91,6 +91,35 @@ def encode_coco(masks: np.ndarray) -> dict[str, Any] | list[dict[str, Any]]:
     return coco_mask.encode(np.asfortranarray(masks.astype(bool).astype(np.uint8)))
 
 
+def encode_edges(mask: np.ndarray, edges: np.ndarray, num_masks: int, shape: Sequence[int]) -> list[dict[str, Any]]:
+    """Write masks, given by where they begin and end down the columns, as COCO run-length encodings.
+
+    Args:
+        mask: [E] int64, ascending: the mask that an edge belongs to.
+        edges: [E] int64, ascending in each mask: the first pixel of a run, the first one after it, and so on, pixel
+            (y, x) being number x * H + y. A run up to the last pixel ends with H * W.
+        num_masks: N; those without an edge are empty.
+        shape: (H, W) of the image.
+
+    Returns:
+        N encodings {"size": [H, W], "counts": bytes}, as `encode_coco` gives them.
+
+    >>> encode_edges(np.array([0, 0]), np.array([1, 3]), 1, (2, 2)) == encode_coco(np.array([[0, 1], [1, 0]])[..., None])
+    True
+    """
+    height, width = int(shape[0]), int(shape[1])
+    pixels = height * width
+    if (edges == pixels).any():  # the end of the text says so
+        mask, edges = mask[edges < pixels], edges[edges < pixels]
+    lengths = np.bincount(mask, minlength=num_masks) + 1  # a mask has one run more than edges
+    stops = np.full(len(edges) + num_masks, pixels)
+    stops[np.arange(len(edges)) + mask] = edges
+    counts = np.diff(stops, prepend=0)
+    first = np.cumsum(lengths) - lengths
+    counts[first] = stops[first]
+    return [{"size": [height, width], "counts": text} for text in _texts(counts, lengths)]
+
+
 def decode_coco(encoded: dict[str, Any] | Sequence[dict[str, Any]], shape: Sequence[int] | None = None) -> np.ndarray:
     """Read COCO run-length encodings, compressed (bytes or text) or not (a list of counts).
 
@@ -257,6 +286,41 @@ def _counts(encoded: dict[str, Any]) -> np.ndarray:
     if counts.sum() != height * width or counts.min(initial=0) < 0:
         raise ValueError(f"COCO mask: the counts add up to {counts.sum()}, not to {height} · {width} pixels.")
     return counts
+
+
+def _texts(counts: np.ndarray, lengths: np.ndarray) -> list[bytes]:
+    """Write the counts of several masks as compressed texts, see `_counts` for their form.
+
+    pycocotools would take each mask's counts as a list of Python numbers, which is slower than all the rest.
+
+    Args:
+        counts: [C] int64, mask after mask.
+        lengths: [N] how many counts each mask has, at least one.
+    """
+    stops = np.cumsum(lengths)
+    values = counts.copy()
+    values[2:] -= counts[:-2]
+    starts = stops - lengths
+    for place in range(3):  # the first three are written as they are
+        own = starts[lengths > place] + place
+        values[own] = counts[own]
+    groups = np.ones(len(values), np.int64)  # characters of each value: five bits each, with the sign
+    longer, bits = np.flatnonzero((values < -16) | (values > 15)), 4
+    while len(longer):
+        groups[longer] += 1
+        bits += 5
+        longer = longer[(values[longer] < -(1 << bits)) | (values[longer] >= 1 << bits)]
+    ends = np.cumsum(groups)
+    text = np.empty(int(ends[-1]) if len(ends) else 0, np.uint8)
+    text[ends - groups] = 48 + (values & 31) + 32 * (groups > 1)
+    longer, done = np.flatnonzero(groups > 1), 1
+    while len(longer):
+        more = groups[longer] > done + 1
+        text[ends[longer] - groups[longer] + done] = 48 + (values[longer] >> 5 * done & 31) + 32 * more
+        longer, done = longer[more], done + 1
+    data = text.tobytes()
+    bounds = np.concatenate([[0], ends])[np.concatenate([[0], stops])].tolist()
+    return [data[start:stop] for start, stop in zip(bounds[:-1], bounds[1:], strict=True)]
 
 
 def _compressed(encoded: dict[str, Any]) -> dict[str, Any]:

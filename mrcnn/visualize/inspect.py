@@ -11,7 +11,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from mrcnn.ops import masks as mask_ops
+from mrcnn.ops import paste
 from mrcnn.visualize import colors as palette
 from mrcnn.visualize import figures, instances
 
@@ -57,7 +57,7 @@ def draw_rois(
     colors = dict(zip(chosen.tolist(), palette.random_colors(len(chosen), seed=0), strict=True))
     positive = [i for i in chosen.tolist() if class_ids[i] > 0]
     for i in positive:
-        pasted = mask_ops.paste(np.asarray(mask[i], np.float32), np.rint(rois[i]).astype(np.int32), photo.shape)
+        pasted = paste.plane(np.asarray(mask[i], np.float32), np.rint(rois[i]).astype(np.int32), photo.shape)
         palette.apply_mask(photo, pasted, colors[i])
     num_positive = int(np.count_nonzero(class_ids[real] > 0))
     share = num_positive / max(len(real), 1)

@@ -78,45 +78,6 @@ def test_minimize_and_expand_of_no_instances():
     assert masks.expand(none, np.zeros((5, 6, 0), bool), (9, 8)).shape == (9, 8, 0)
 
 
-def test_paste_fills_the_box_where_the_mask_is_one():
-    pasted = masks.paste(np.ones((28, 28)), np.array([2, 3, 7, 9]), (10, 12, 3))
-    expected = np.zeros((10, 12), bool)
-    expected[2:7, 3:9] = True
-    assert (pasted == expected).all()
-
-
-def test_paste_counts_one_half_as_mask():
-    assert masks.paste(np.full((2, 2), 0.5), np.array([0, 0, 3, 3]), (3, 3)).all()
-    assert not masks.paste(np.full((2, 2), 0.49), np.array([0, 0, 3, 3]), (3, 3)).any()
-
-
-@pytest.mark.parametrize("box", [(-5, -4, 8, 9), (3, 5, 30, 40), (-50, -50, 70, 90), (4, 4, 5, 60)])
-def test_paste_cuts_what_lies_outside(box):
-    mask = np.random.default_rng(1).random((28, 28)).astype(np.float32)
-    whole = masks.paste(mask, np.array(box) + 60, (200, 200))
-    assert (masks.paste(mask, np.array(box), (10, 12)) == whole[60:70, 60:72]).all()
-
-
-@pytest.mark.parametrize("box", [(3, 3, 3, 9), (5, 5, 2, 9), (20, 0, 30, 5), (-9, -9, -2, -2), (0, 0, 0, 0)])
-def test_paste_of_a_box_without_area_on_the_image_is_empty(box):
-    assert not masks.paste(np.ones((28, 28)), np.array(box), (10, 12)).any()
-
-
-def test_paste_of_a_gigantic_box_takes_no_memory_for_what_lies_outside():
-    pasted = masks.paste(np.ones((28, 28)), np.array([-(10**6), -(10**6), 10**6, 10**6]), (4, 5))
-    assert pasted.all()
-
-
-def test_paste_many_is_paste_for_each():
-    rng = np.random.default_rng(2)
-    soft = rng.random((3, 28, 28)).astype(np.float32)
-    places = np.array([[0, 0, 20, 20], [5, -3, 25, 40], [7, 7, 7, 9]])
-    many = masks.paste_many(soft, places, (30, 33, 3))
-    assert many.dtype == bool
-    for i in range(3):
-        assert (many[..., i] == masks.paste(soft[i], places[i], (30, 33))).all()
-
-
 def test_overlaps_of_a_mask_with_its_half():
     mask = np.ones((4, 4, 1), bool)
     half = mask.copy()

@@ -132,3 +132,21 @@ def test_a_coco_mask_of_another_size_is_refused():
 def test_something_that_is_no_coco_mask_is_refused():
     with pytest.raises(ValueError, match="COCO mask is"):
         rle.decode_coco([{"counts": [4]}])
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (7, 1), (1, 9), (60, 80), (1500, 1700)])
+def test_edges_give_what_the_masks_give(shape):
+    rng = np.random.default_rng(shape[0])
+    masks = [np.zeros(shape, bool), np.ones(shape, bool), rng.random(shape) < 0.3, rng.random(shape) < 0.999]
+    masks[3][: shape[0] // 2] = False
+    edges = []
+    for mask in masks:
+        pixels = np.concatenate([[False], mask.T.ravel(), [False]])
+        edges.append(np.flatnonzero(pixels[1:] != pixels[:-1]))
+    owner = np.repeat(np.arange(4), [len(one) for one in edges])
+    encoded = rle.encode_edges(owner, np.concatenate(edges), 4, shape)
+    assert encoded == rle.encode_coco(np.stack(masks, axis=-1))
+
+
+def test_no_edges_of_no_masks():
+    assert rle.encode_edges(np.zeros(0, np.int64), np.zeros(0, np.int64), 0, (3, 4)) == []
