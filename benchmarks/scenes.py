@@ -8,8 +8,8 @@ import numpy as np
 
 NUM_CLASSES = 81
 OBJECTS = 8
-#: Rois around each object that are handed to the samplers on both sides: more than enough positives for any quota.
-ROIS_AROUND_EACH = 60
+#: Rois near objects that are handed to the samplers on both sides: more than enough positives for any quota.
+NEAR = 480
 
 
 def photo(seed: int, height: int, width: int) -> np.ndarray:
@@ -28,7 +28,7 @@ def _between(values: np.ndarray, size: int) -> np.ndarray:
 
 
 class Scene(NamedTuple):
-    """A photo with objects: image [H, W, 3] uint8, boxes [N, (y1, x1, y2, x2)] int, class_ids [N] int, near [N * 60, 4] float rois around them."""
+    """A photo with objects: image [H, W, 3] uint8, boxes [N, (y1, x1, y2, x2)] int, class_ids [N] int, near [R, 4] float rois around them."""
 
     image: np.ndarray
     boxes: np.ndarray
@@ -37,12 +37,12 @@ class Scene(NamedTuple):
 
 
 def scene(seed: int, size: int = 512, objects: int = OBJECTS) -> Scene:
-    """A square photo with objects, sides from a twelfth to a third of it."""
+    """A square photo with objects, sides from a twelfth to a third of it, and 480 rois near them, or one near each if they are more."""
     rng = np.random.default_rng(seed)
     corner = rng.uniform(0, 0.68, (objects, 2)) * size
     boxes = np.concatenate([corner, corner + rng.uniform(0.08, 0.31, (objects, 2)) * size], axis=1).astype(int)
-    jitter = rng.normal(0, size / 128, (objects * ROIS_AROUND_EACH, 4))
-    near = np.clip(np.repeat(boxes, ROIS_AROUND_EACH, axis=0) + jitter, 0, size - 1)
+    near = np.repeat(boxes, max(1, NEAR // objects), axis=0)
+    near = np.clip(near + rng.normal(0, size / 128, near.shape), 0, size - 1)
     return Scene(photo(seed, size, size), boxes, rng.integers(1, NUM_CLASSES, objects), near)
 
 
