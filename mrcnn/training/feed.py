@@ -1,5 +1,7 @@
 """The pipeline's batches as the dataset that Keras' `fit` takes."""
 
+import threading
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -21,11 +23,30 @@ class Feed(keras.utils.PyDataset):
     def __init__(self, batches: pipeline.Batches, epoch: int = 0, num_random_rois: int = 0, **kwargs: Any):
         super().__init__(**kwargs)
         self.batches, self.epoch, self.num_random_rois = batches, epoch, num_random_rois
+        self._announced: tuple[int, tuple[keras.KerasTensor, ...]] | None = None
+
+    def announce(self, inputs: Sequence[keras.KerasTensor]) -> None:
+        """Tell Keras the shapes of all batches, before `fit` in the same thread.
+
+        On TensorFlow Keras takes the shapes of the first two batches for those of all, and fails at the first photo of another size where sizes vary.
+        Until an epoch begins it now gets the network's inputs instead, whose varying sides are None. It also spares loading those two for nothing.
+
+        Args:
+            inputs: Of the network.
+        """
+        self._announced = (threading.get_ident(), tuple(inputs))
+
+    def on_epoch_begin(self) -> None:
+        """From now on batches are asked for to train on them."""
+        self._announced = None
 
     def __len__(self) -> int:
         return len(self.batches)
 
     def __getitem__(self, index: int) -> tuple[tuple[np.ndarray, ...]]:
+        announced = self._announced
+        if announced is not None and announced[0] == threading.get_ident():  # Keras' worker threads load ahead before an epoch begins
+            return (announced[1],)
         arrays = self.batches.batch(self.epoch, index)
         if self.num_random_rois:
             arrays.append(self._random_rois(arrays, index))

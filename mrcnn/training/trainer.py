@@ -75,4 +75,8 @@ def fit(
         *callbacks.tensorboard(run.log_dir),
         callbacks.SkippedImages(train.batches, validation and validation.batches),
     ]
+    if keras.backend.backend() == "tensorflow":
+        for feed in (train, validation):
+            if feed is not None:
+                feed.announce(model.inputs)
     return model.fit(train, initial_epoch=run.epoch, epochs=epochs, validation_data=validation, callbacks=order)

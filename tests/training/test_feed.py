@@ -1,5 +1,8 @@
 """The pipeline's batches as Keras' fit takes them."""
 
+import threading
+
+import keras
 import numpy as np
 
 from mrcnn.training.feed import Feed
@@ -39,3 +42,16 @@ def test_random_rois_are_added_and_follow_from_seed_epoch_and_batch():
     assert not np.array_equal(rois, feed[1][0][7])
     feed.on_epoch_end()
     assert not np.array_equal(rois, feed[0][0][7])
+
+
+def test_announced_inputs_stand_for_batches_until_an_epoch_begins():
+    feed = Feed(Batches())
+    inputs = [keras.KerasTensor((None, None, None, 3))]
+    feed.announce(inputs)
+    assert feed[0] == feed[1] == (tuple(inputs),)
+    loaded_ahead = []
+    thread = threading.Thread(target=lambda: loaded_ahead.append(feed[1]))
+    thread.start(), thread.join()
+    assert isinstance(loaded_ahead[0][0][0], np.ndarray)
+    feed.on_epoch_begin()
+    assert isinstance(feed[0][0][0], np.ndarray)
