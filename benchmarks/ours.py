@@ -97,8 +97,8 @@ def parts(size: int = 1024, **attributes: Any) -> Tasks:
 
     image, meta, anchors = network.inputs
     pyramid = [out(f"fpn_p{level}") for level in (2, 3, 4, 5)]
-    rpn, rois = [out("rpn_class"), out("rpn_bbox")], out("ROI")
-    cut, small_cut, heads = out("roi_align_classifier"), out("roi_align_mask"), [out("mrcnn_class"), out("mrcnn_bbox")]
+    rpn, rois, heads = [out("rpn_class"), out("rpn_bbox")], out("ROI"), [out("mrcnn_class"), out("mrcnn_bbox")]
+    cut, small_cut = (network.get_layer(name).input for name in ("mrcnn_class_conv1", "mrcnn_mask_conv1"))
     stages = {
         "trunk": ([image], [*rpn, *pyramid]),
         "proposals": ([*rpn, anchors], [rois]),
@@ -116,7 +116,8 @@ def parts(size: int = 1024, **attributes: Any) -> Tasks:
         fixed = [tf.constant(values[id(t)], dtype=t.dtype) for t in wanted]
         call = tf.function(lambda *x, stage=stage: stage(list(x), training=False), jit_compile=False)
         tasks[name] = lambda call=call, fixed=fixed: call(*fixed)
-        operations[name] = sum(flops.count(lambda *x, stage=stage: stage(list(x), training=False), *fixed).values())
+        rows = network.get_layer("mrcnn_mask").output.shape[1]  # the mask head puts those it left out back, at run time
+        operations[name] = sum(flops.count(lambda *x, stage=stage: stage(list(x), training=False), *fixed, leading=rows).values())
     detections, masks = values[id(out("mrcnn_detection"))][0], values[id(out("mrcnn_mask"))][0]
     tasks["resize and mold"] = lambda: built.mold_inputs([photo])
     tasks["mask paste"] = lambda: built.unmold_detections(detections, masks, photo.shape, molded.shape[1:], windows[0])

@@ -89,8 +89,8 @@ def _operations(network: Any, batch: int, size: int, slots: int) -> int:
     pyramid = [out(f"fpn_p{level}") for level in (2, 3, 4, 5)]
     stages = (
         (network.inputs[0], [out("rpn_class_logits"), out("rpn_bbox"), *pyramid], False),
-        (out("roi_align_classifier"), [out("mrcnn_class_logits"), out("mrcnn_bbox")], True),
-        (out("roi_align_mask"), [out("mrcnn_mask")], True),
+        (network.get_layer("mrcnn_class_conv1").input, [out("mrcnn_class_logits"), out("mrcnn_bbox")], True),
+        (network.get_layer("mrcnn_mask_conv1").input, [out("mrcnn_mask")], True),
     )
     total = 0
     for given, wanted, into_input in stages:  # the gradient goes on into the pyramid, not into the photo
@@ -103,5 +103,5 @@ def _operations(network: Any, batch: int, size: int, slots: int) -> int:
             return tape.gradient(answers, [*stage.trainable_variables, *([x] if into_input else [])])
 
         shape = (batch, *((given.shape[1] or slots, *given.shape[2:]) if into_input else (size, size, 3)))
-        total += sum(flops.count(gradients, tf.TensorSpec(shape, given.dtype)).values())
+        total += sum(flops.count(gradients, tf.TensorSpec(shape, given.dtype), leading=batch * slots).values())
     return total

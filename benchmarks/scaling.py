@@ -1,7 +1,8 @@
 """The work "scaling": time and peak memory against pixels, images, rois, instances and classes, each point in a process of its own.
 
 Nothing should grow faster than in proportion. Two figures say so: the exponent of the whole curve on log-log axes, and that of its last step, where
-what is quadratic shows first. Fixed costs make both smaller than 1; above 1 is worse than linear.
+what is quadratic shows first. Fixed costs make both smaller than 1; above 1 is worse than linear. A third, the slope of the last step against the
+mean slope, doesn't hang on fixed costs, but means little where there is hardly a slope.
 """
 
 from __future__ import annotations
@@ -51,7 +52,8 @@ def run(options: Namespace, notes: list[str]) -> dict[str, Any]:
         figures[axis.name] = curve = {"unit": axis.unit, "points": rows, **exponents(rows)}
         for key in ("seconds", "peak_mb"):
             whole, last = curve[key]
-            print(f"  exponent of {key}: {whole:.2f} in all, {last:.2f} in the last step")
+            curve[f"{key}_bend"] = bent = bend([r["x"] for r in rows], [r[key] for r in rows])
+            print(f"  exponent of {key}: {whole:.2f} in all, {last:.2f} in the last step; slope of the last step / mean slope: {bent:.2f}")
             if max(whole, last) > LINEAR:
                 notes.append(f"scaling: {key} against {axis.name} is worse than linear: {whole:.2f}, last step {last:.2f}")
                 print("  " + notes[-1])
@@ -89,36 +91,40 @@ def exponent(x: Sequence[float], y: Sequence[float]) -> float:
     return float(np.polyfit([math.log(v) for v in x], [math.log(v) for v in y], 1)[0])
 
 
+def bend(x: Sequence[float], y: Sequence[float]) -> float:
+    """Slope of the last step divided by that from the first point to the last: 1 on a straight line whatever the fixed costs, towards 2 if square."""
+    return float((y[-1] - y[-2]) / (x[-1] - x[-2]) / ((y[-1] - y[0]) / (x[-1] - x[0])))
+
+
 def plot(figures: dict[str, Any], path: Path) -> None:
-    """Draw the curves on log-log axes, time above memory; the grey line grows in proportion."""
+    """Draw the curves on plain axes that start at 0, time above memory; what sags below the dashed line grows faster than in proportion."""
     import matplotlib
 
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    figure, axes = pyplot.subplots(2, len(figures), figsize=(3.1 * len(figures), 6), sharey="row", squeeze=False, layout="constrained")
-    rows = (("seconds", "seconds a call", "tab:blue"), ("peak_mb", "peak memory, MB", "tab:orange"))
+    figure, axes = pyplot.subplots(2, len(figures), figsize=(3.1 * len(figures), 6.4), sharey="row", squeeze=False, layout="constrained")
+    rows = (("seconds", "seconds a call", 1, "tab:blue"), ("peak_mb", "peak memory of the process, GB", 1024, "tab:orange"))
     for column, (name, curve) in enumerate(figures.items()):
-        x = [p["x"] for p in curve["points"]]
-        for row, (key, label, colour) in enumerate(rows):
-            y, plane = [p[key] for p in curve["points"]], axes[row][column]
-            plane.plot(x, [y[-1] * v / x[-1] for v in x], color="0.75", linestyle="--", zorder=1)
+        points = curve["points"]
+        x = [p["x"] for p in points]
+        for row, (key, label, unit, colour) in enumerate(rows):
+            y, plane = [p[key] / unit for p in points], axes[row][column]
+            plane.plot([x[0], x[-1]], [y[0], y[-1]], color="0.6", linestyle="--", zorder=1)
             plane.plot(x, y, marker="o", color=colour, zorder=2)
-            plane.set_xscale("log")
-            plane.set_yscale("log")
-            plane.set_xticks(x, [str(p["set"]) if curve["unit"] != "pixels" else f"{p['set']}²" for p in curve["points"]], fontsize=8)
-            plane.minorticks_off()
+            plane.set_xlim(0, 1.06 * x[-1])
             plane.grid(alpha=0.3)
-            plane.set_title(f"{name}: " * (row == 0) + f"exponent {curve[key][0]:.2f}, last step {curve[key][1]:.2f}", fontsize=9)
+            places = [i for i in range(len(x)) if i == 0 or x[i] - x[i - 1] > 0.09 * x[-1]]  # labels that would overlap are left out
+            plane.set_xticks([x[i] for i in places], [f"{points[i]['set']}" + "²" * (curve["unit"] == "pixels") for i in places], fontsize=8)
+            whole, last = curve[key]
+            plane.set_title(f"{name}\n" * (row == 0) + f"exponent {whole:.2f}, last step {last:.2f}", fontsize=10)
             if row:
-                plane.set_xlabel(curve["unit"], fontsize=8)
+                plane.set_xlabel(curve["unit"], fontsize=9)
             if not column:
                 plane.set_ylabel(label)
-    lows = {row: min(p[key] for c in figures.values() for p in c["points"]) for row, (key, *_) in enumerate(rows)}
-    highs = {row: max(p[key] for c in figures.values() for p in c["points"]) for row, (key, *_) in enumerate(rows)}
-    for row in range(2):
-        axes[row][0].set_ylim(lows[row] / 1.5, highs[row] * 1.5)
-    figure.suptitle("Time and memory of detect(), ResNet50 (right: of a training step). Dashed: growth in proportion")
+    for row in axes:
+        row[0].set_ylim(bottom=0)
+    figure.suptitle("detect() with ResNet50 (last column: a training step). Dashed: straight from the first point to the last", fontsize=12)
     path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=100)
+    figure.savefig(path, dpi=90)
     pyplot.close(figure)

@@ -52,6 +52,11 @@ def test_unknown_shapes_are_refused():
         flops.count(layers.Conv2D(2, 1), tf.TensorSpec((None, 8, 8, 4), tf.float32))
 
 
+def test_a_first_dimension_that_is_not_known_can_be_given():
+    x = tf.TensorSpec((None, 8, 8, 4), tf.float32)
+    assert flops.count(layers.Conv2D(2, 1), x, leading=3) == {"Conv2D": 2 * (3 * 64 * 2) * 4}
+
+
 def test_products_that_are_not_known_are_refused():
     with pytest.raises(ValueError, match="Einsum, which is not counted yet"):
         flops.count(lambda x: tf.einsum("ij,kj->ik", x, x), spec(2, 3))
