@@ -237,12 +237,13 @@ class MaskRCNN:
 
     # --- Detection ---------------------------------------------------------------------------------------------------------
 
-    def detect(self, images: Sequence[np.ndarray], verbose: int = 0) -> list[Detections]:
+    def detect(self, images: Sequence[np.ndarray], verbose: int = 0, *, lazy_masks: bool = False) -> list[Detections]:
         """Detect on images of any number and sizes.
 
         Args:
             images: Each [H, W, C], RGB.
             verbose: 1 prints what arrives.
+            lazy_masks: True for bulk work: masks become [H, W, N] when first read, and `rles`, `to_coco` and `areas` work without them.
 
         Returns:
             For each image a mapping with rois [N, 4] int32 pixels, class_ids [N] int32, scores [N] float32, masks [H, W, N] bool.
@@ -252,7 +253,7 @@ class MaskRCNN:
             TypeError: an image that is no array.
         """
         self._require_inference()
-        return self._predictor.detect(images, verbose)
+        return self._predictor.detect(images, verbose, lazy_masks=lazy_masks)
 
     def detect_molded(self, molded_images: Sequence[np.ndarray], image_metas: Sequence[np.ndarray], verbose: int = 0) -> list[Detections]:
         """Detect on molded images of one size; boxes and masks are in their pixels. Arguments as `mold_inputs` returns them."""

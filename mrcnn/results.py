@@ -2,17 +2,45 @@
 
 `Detections` is a dict, because scripts written for the original library read `r["rois"]` and write `r["masks"] =
 refined`. Nothing is checked after construction but by `validate()`: between two such assignments the parts may disagree
-for a moment. Depends on NumPy alone; pycocotools is imported by `to_coco`.
+for a moment. The masks may wait as the network gave them and become planes when `r["masks"]` is first read: a hundred
+planes of a large photo are a gigabyte that evaluation and bulk work never look at.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from mrcnn.ops import paste, rle
+
 DTYPES = {"rois": np.int32, "class_ids": np.int32, "scores": np.float32, "masks": np.bool_}
 KEYS = tuple(DTYPES)
+
+
+class SmallMasks(NamedTuple):
+    """Masks as the mask head gives them, not yet put on the image.
+
+    Attributes:
+        masks: [N, M, M] float32 probabilities, one mask a box.
+        boxes: [N, (y1, x1, y2, x2)] whole pixels; they may reach outside the image.
+        image_shape: (H, W) of the image; more values are ignored.
+    """
+
+    masks: np.ndarray
+    boxes: np.ndarray
+    image_shape: Sequence[int]
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """That of the planes: (H, W, N)."""
+        height, width = self.image_shape[:2]
+        return height, width, len(self.masks)
+
+    def select(self, indices: np.ndarray) -> SmallMasks:
+        """Return copies of these masks."""
+        return SmallMasks(self.masks[indices], self.boxes[indices], self.image_shape)
 
 
 class Detections(dict):
@@ -22,7 +50,8 @@ class Detections(dict):
         rois: [N, (y1, x1, y2, x2)] int32, pixels of the image, y2 and x2 outside the box.
         class_ids: [N] int32, 1 or more (0 is background).
         scores: [N] float32, as a rule from 0 to 1. Best first as detect() returns them; other orders are allowed.
-        masks: [H, W, N] bool, H and W those of the image.
+        masks: [H, W, N] bool, H and W those of the image. Given as `SmallMasks`, they are pasted when first read;
+            `rles`, `areas` and the other methods do without.
 
     Attributes:
         window: (y1, x1, y2, x2) of the image inside the padded network input, or None where the maker did not say.
@@ -38,7 +67,7 @@ class Detections(dict):
         rois: np.ndarray,
         class_ids: np.ndarray,
         scores: np.ndarray,
-        masks: np.ndarray,
+        masks: np.ndarray | SmallMasks,
         window: Sequence[int] | None = None,
     ):
         """Take the four arrays, bring them to their dtypes and check that they belong together.
@@ -51,7 +80,7 @@ class Detections(dict):
             rois=_whole_numbers("rois", rois),
             class_ids=_whole_numbers("class_ids", class_ids),
             scores=np.asarray(scores, np.float32),
-            masks=_as_bool(masks),
+            masks=masks if isinstance(masks, SmallMasks) else _as_bool(masks),
         )
         if self["rois"].size == 0 and self["rois"].ndim == 1:
             self["rois"] = self["rois"].reshape(0, 4)  # an empty list says no width
@@ -76,9 +105,11 @@ class Detections(dict):
         Raises:
             ValueError: A key is missing, or see the constructor.
         """
-        if isinstance(mapping, cls) and all(getattr(mapping[key], "dtype", None) == DTYPES[key] for key in KEYS):
-            mapping.validate()
-            return mapping
+        if isinstance(mapping, cls) and set(mapping) >= set(KEYS):
+            kept = KEYS if mapping.pasted else KEYS[:3]
+            if all(getattr(mapping[key], "dtype", None) == DTYPES[key] for key in kept):
+                mapping.validate()
+                return mapping
         missing = [key for key in KEYS if key not in mapping]
         if missing:
             raise ValueError(f"detections need the keys {', '.join(KEYS)}; got {sorted(mapping)}: {missing} missing")
@@ -90,11 +121,12 @@ class Detections(dict):
         Raises:
             ValueError: They do not; the message shows what arrived.
         """
-        arrived = ", ".join(f"{key} {np.shape(self[key])}" for key in KEYS)
-        num_dims = {"rois": 2, "class_ids": 1, "scores": 1, "masks": 3}
-        if any(np.ndim(self[key]) != num_dims[key] for key in KEYS) or np.shape(self["rois"])[1] != 4:
+        shapes = {key: np.shape(self[key]) for key in KEYS[:3]}
+        shapes["masks"] = np.shape(self["masks"]) if self.pasted else self._small.shape
+        arrived = ", ".join(f"{key} {shape}" for key, shape in shapes.items())
+        if [len(shapes[key]) for key in KEYS] != [2, 1, 1, 3] or shapes["rois"][1] != 4:
             raise ValueError(f"detections are rois [N, 4], class_ids [N], scores [N], masks [H, W, N]; got {arrived}")
-        if len({*(len(self[key]) for key in KEYS[:3]), np.shape(self["masks"])[2]}) != 1:
+        if len({*(shapes[key][0] for key in KEYS[:3]), shapes["masks"][2]}) != 1:
             raise ValueError(f"rois, class_ids, scores and masks must agree in the number of detections; got {arrived}")
         if np.isnan(self["scores"]).any():
             bad = np.flatnonzero(np.isnan(self["scores"])).tolist()
@@ -116,12 +148,24 @@ class Detections(dict):
     @property
     def image_shape(self) -> tuple[int, int]:
         """(height, width) of the image that was looked at, in pixels."""
-        height, width = self["masks"].shape[:2]
+        height, width = (self["masks"] if self.pasted else self._small).shape[:2]
         return height, width
+
+    @property
+    def pasted(self) -> bool:
+        """Whether the masks are an array; if not, they wait as `SmallMasks` for somebody to read them."""
+        return not isinstance(super().__getitem__("masks"), SmallMasks)
+
+    @property
+    def rles(self) -> list[dict[str, Any]]:
+        """N COCO run-length encodings of the masks, {"size": [H, W], "counts": bytes}; masks that wait go on waiting."""
+        return rle.encode_coco(np.asarray(self["masks"])) if self.pasted else paste.coco_rles(*self._small)
 
     @property
     def areas(self) -> np.ndarray:
         """[N] int64, the pixels of each mask."""
+        if not self.pasted:
+            return rle.area_coco(self.rles)
         masks = np.asarray(self["masks"]).astype(bool, copy=False)  # another dtype may have been assigned
         columns = np.add.reduce(masks.view(np.uint8), axis=0, dtype=np.uint32)  # [W, N]; 8 × count_nonzero's speed
         return columns.sum(axis=0, dtype=np.int64)
@@ -136,7 +180,8 @@ class Detections(dict):
         if indices.size == 0 and indices.dtype != bool:
             indices = indices.astype(np.int64)  # an empty list arrives as float
         parts = {key: self[key][indices] for key in KEYS[:3]}
-        return Detections(masks=self["masks"][:, :, indices], window=self.window, **parts)
+        masks = self["masks"][:, :, indices] if self.pasted else self._small.select(indices)
+        return Detections(masks=masks, window=self.window, **parts)
 
     def filter(self, min_score: float | None = None, class_ids: Sequence[int] | None = None) -> Detections:
         """Return the detections with at least this score (itself included) and of one of these classes.
@@ -170,12 +215,9 @@ class Detections(dict):
         Raises:
             ValueError: A class id has no category.
         """
-        from pycocotools import mask as coco_mask
-
-        rles = coco_mask.encode(np.asfortranarray(self["masks"].astype(np.uint8))) if self.num else []
         results: list[dict[str, object]] = []
-        for rle, (y1, x1, y2, x2), class_id, score in zip(
-            rles, self["rois"].tolist(), self["class_ids"].tolist(), self["scores"].tolist(), strict=True
+        for encoded, (y1, x1, y2, x2), class_id, score in zip(
+            self.rles, self["rois"].tolist(), self["class_ids"].tolist(), self["scores"].tolist(), strict=True
         ):
             try:
                 category_id = class_id if category_ids is None else category_ids[class_id]
@@ -187,10 +229,70 @@ class Detections(dict):
                     "category_id": int(category_id),
                     "bbox": [x1, y1, x2 - x1, y2 - y1],
                     "score": score,
-                    "segmentation": {"size": list(rle["size"]), "counts": rle["counts"].decode("ascii")},
+                    "segmentation": {"size": list(encoded["size"]), "counts": encoded["counts"].decode("ascii")},
                 }
             )
         return results
+
+    # --- A dict whose masks may wait: whatever hands out values pastes them first ---------------------------------------
+
+    @property
+    def _small(self) -> SmallMasks:
+        """The masks that wait."""
+        return super().__getitem__("masks")
+
+    def _paste(self) -> None:
+        if "masks" in self and not self.pasted:
+            self["masks"] = paste.planes(*self._small)
+
+    def __getitem__(self, key: str) -> np.ndarray:
+        if key == "masks":
+            self._paste()
+        return super().__getitem__(key)
+
+    def __iter__(self) -> Iterator[str]:
+        return super().__iter__()  # being overridden, it keeps dict(found) and {**found} from copying past __getitem__
+
+    def get(self, key: str, default: Any = None) -> Any:
+        return self[key] if key in self else default
+
+    def setdefault(self, key: str, default: Any = None) -> Any:
+        return self[key] if key in self else super().setdefault(key, default)
+
+    def pop(self, key: str, *default: Any) -> Any:
+        self._paste()
+        return super().pop(key, *default)
+
+    def popitem(self) -> tuple[str, Any]:
+        self._paste()
+        return super().popitem()
+
+    def values(self) -> Any:
+        self._paste()
+        return super().values()
+
+    def items(self) -> Any:
+        self._paste()
+        return super().items()
+
+    def __or__(self, other: Any) -> Any:
+        self._paste()
+        return super().__or__(other)
+
+    def __ror__(self, other: Any) -> Any:
+        self._paste()
+        return super().__ror__(other)
+
+    def __reduce__(self) -> tuple:
+        return _restore, (type(self), dict(super().items()), dict(self.__dict__))
+
+
+def _restore(cls: type[Detections], values: dict[str, Any], attributes: dict[str, Any]) -> Detections:
+    """Make detections from a pickle or for `copy`; masks that wait go on waiting."""
+    restored = cls.__new__(cls)
+    restored.update(values)
+    restored.__dict__.update(attributes)
+    return restored
 
 
 def _whole_numbers(name: str, values: np.ndarray) -> np.ndarray:

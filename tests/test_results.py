@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from mrcnn import results
+from mrcnn.ops import paste, rle
 
 
 def three():
@@ -163,3 +164,104 @@ def test_a_class_without_category_is_named():
 
 def test_repr_names_number_and_size():
     assert repr(three()) == "Detections(num=3, image=4x6, class_ids=[1, 2, 1])"
+
+
+def waiting(count=3):
+    """Detections whose masks have not been put on the image yet; one box reaches outside."""
+    rng = np.random.default_rng(0)
+    boxes = np.array([[0, 0, 6, 9], [3, 4, 12, 30], [5, 5, 8, 7]], np.int32)[:count]
+    small = results.SmallMasks(rng.random((count, 7, 7)).astype(np.float32), boxes, (10, 12, 3))
+    return results.Detections(boxes, [1, 2, 1][:count], [0.9, 0.8, 0.7][:count], small, window=(0, 0, 5, 6))
+
+
+def planes():
+    found = waiting()
+    return paste.planes(found._small.masks, found._small.boxes, (10, 12))
+
+
+READERS = {
+    "item": lambda found: found["masks"],
+    "get": lambda found: found.get("masks"),
+    "values": lambda found: list(found.values())[3],
+    "items": lambda found: dict(found.items())["masks"],
+    "pop": lambda found: found.pop("masks"),
+    "popitem": lambda found: found.popitem()[1],
+    "setdefault": lambda found: found.setdefault("masks", None),
+    "dict": lambda found: dict(found)["masks"],
+    "unpacked": lambda found: {**found}["masks"],
+    "keywords": lambda found: (lambda **values: values["masks"])(**found),
+    "updated": lambda found: [target := {}, target.update(found)] and target["masks"],
+    "or": lambda found: (found | {})["masks"],
+    "or into a dict": lambda found: ({} | found)["masks"],
+    "shallow copy": lambda found: copy.copy(found)["masks"],
+    "deep copy": lambda found: copy.deepcopy(found)["masks"],
+    "copy": lambda found: found.copy()["masks"],
+    "pickle": lambda found: pickle.loads(pickle.dumps(found))["masks"],
+    "select": lambda found: found.select([0, 1, 2])["masks"],
+}
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_masks_that_wait_are_planes_whoever_reads_them(name):
+    got = READERS[name](waiting())
+    assert got.dtype == bool
+    np.testing.assert_array_equal(got, planes())
+
+
+def test_masks_are_pasted_once_and_changes_stay():
+    found = waiting()
+    assert not found.pasted
+    found["masks"][0, 0, 0] ^= True
+    assert found.pasted
+    assert found["masks"][0, 0, 0] != planes()[0, 0, 0]
+    assert found.rles == rle.encode_coco(found["masks"])
+
+
+def test_masks_that_wait_can_be_replaced_and_removed():
+    found = waiting()
+    found["masks"] = refined = np.zeros((10, 12, 3), bool)
+    assert found["masks"] is refined and found.pasted
+    found = waiting()
+    del found["masks"]
+    assert found.get("masks") is None and list(found) == ["rois", "class_ids", "scores"]
+
+
+def test_nothing_but_reading_the_masks_pastes_them():
+    found = waiting()
+    for twin in (found, found.copy(), copy.copy(found), copy.deepcopy(found), pickle.loads(pickle.dumps(found)), found.filter(0.1)):
+        assert list(twin) == list(twin.keys()) == list(results.KEYS) and len(twin) == 4 and "masks" in twin
+        assert twin.num == 3
+        assert twin.image_shape == (10, 12)
+        assert twin.window == (0, 0, 5, 6)
+        assert twin.get("rois") is twin["rois"]
+        assert repr(twin) == "Detections(num=3, image=10x12, class_ids=[1, 2, 1])"
+        assert results.Detections.from_mapping(twin) is twin
+        assert twin.areas.tolist() == planes().sum(axis=(0, 1)).tolist()
+        assert twin.rles == rle.encode_coco(planes())
+        assert not twin.pasted
+
+
+def test_coco_results_of_masks_that_wait_are_those_of_their_planes():
+    found, pasted = waiting(), waiting()
+    assert pasted["masks"].any()
+    assert found.to_coco(7) == pasted.to_coco(7)
+    assert not found.pasted and pasted.pasted
+
+
+def test_a_selection_of_masks_that_wait_is_that_of_their_planes():
+    np.testing.assert_array_equal(waiting().select([2, 0])["masks"], planes()[:, :, [2, 0]])
+    none = waiting().filter(min_score=0.99)
+    assert none.num == 0 and not none.pasted
+    assert none["masks"].shape == (10, 12, 0)
+
+
+def test_masks_that_wait_must_agree_in_number():
+    small = waiting()._small
+    with pytest.raises(ValueError, match=r"rois \(1, 4\).*masks \(10, 12, 3\)"):
+        results.Detections(np.zeros((1, 4)), [1], [0.5], small)
+
+
+def test_detections_whose_boxes_moved_keep_their_masks():
+    found = waiting()
+    found["rois"] = found["rois"] + 1
+    np.testing.assert_array_equal(found["masks"], planes())

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from mrcnn.ops import boxes, masks, matching
+from mrcnn import results
+from mrcnn.ops import boxes, masks, matching, rle
 
 
 def compute_matches(
@@ -122,19 +123,19 @@ def mask_overlaps(pred_masks: np.ndarray, gt_masks: np.ndarray) -> np.ndarray:
     """
     if pred_masks.shape[2] == 0 or gt_masks.shape[2] == 0:  # no masks: their image size may be unknown (0, 0)
         return np.zeros((pred_masks.shape[2], gt_masks.shape[2]), np.float32)
-    _check_sizes(pred_masks, gt_masks)
+    _check_sizes(pred_masks.shape[:2], gt_masks.shape[:2])
     return masks.overlaps(pred_masks, gt_masks)
 
 
 def compatible_overlaps(
-    pred_masks: np.ndarray, gt_masks: np.ndarray, compatible: np.ndarray, crowd: np.ndarray
+    found: results.Detections, gt_masks: np.ndarray, compatible: np.ndarray, crowd: np.ndarray
 ) -> np.ndarray:
     """Compute the overlap of the pairs that may match, and of no other.
 
-    For 100 predictions on 1024 × 1024 pixels, 46 classes: 0.1 s and no extra memory instead of 1.4 s and 650 MB.
+    Masks of the predictions that wait to be pasted go on waiting.
 
     Args:
-        pred_masks: [H, W, P] bool.
+        found: P predictions.
         gt_masks: [H, W, N] bool.
         compatible: [P, N] bool, the pairs wanted.
         crowd: [N] bool. With a crowd the overlap is the share of the prediction inside it, as COCO has it, else the
@@ -149,29 +150,17 @@ def compatible_overlaps(
     overlaps = np.zeros(compatible.shape)
     if not overlaps.size:
         return overlaps
-    _check_sizes(pred_masks, gt_masks)
-    pred_areas, gt_areas = (_areas(side) for side in (pred_masks, gt_masks))
-    for j in np.flatnonzero(compatible.any(axis=0) & (gt_areas > 0)):
-        rows, columns = (np.flatnonzero(gt_masks[:, :, j].any(axis=axis)) for axis in (1, 0))
-        place = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
-        chosen = np.flatnonzero(compatible[:, j])
-        shared = np.count_nonzero(pred_masks[place][:, :, chosen] & gt_masks[place][:, :, j, None], axis=(0, 1))
-        whole = pred_areas[chosen] if crowd[j] else pred_areas[chosen] + gt_areas[j] - shared
-        overlaps[chosen, j] = shared / np.maximum(whole, 1)
-    return overlaps
+    _check_sizes(found.image_shape, gt_masks.shape[:2])
+    if not compatible.any():
+        return overlaps
+    return np.where(compatible, rle.iou_coco(found.rles, rle.encode_coco(gt_masks), crowd), 0)
 
 
-def _areas(instance_masks: np.ndarray) -> np.ndarray:
-    """Return the pixels of each mask, [N] int64."""
-    columns = np.add.reduce(instance_masks.view(np.uint8), axis=0, dtype=np.uint32)  # [W, N]
-    return columns.sum(axis=0, dtype=np.int64)
-
-
-def _check_sizes(pred_masks: np.ndarray, gt_masks: np.ndarray) -> None:
+def _check_sizes(pred_shape: tuple[int, ...], gt_shape: tuple[int, ...]) -> None:
     """Refuse masks of different images."""
-    if pred_masks.shape[:2] != gt_masks.shape[:2]:
+    if tuple(pred_shape) != tuple(gt_shape):
         raise ValueError(
-            f"predicted masks are {pred_masks.shape[:2]} and ground-truth masks {gt_masks.shape[:2]} (height, width): "
+            f"predicted masks are {tuple(pred_shape)} and ground-truth masks {tuple(gt_shape)} (height, width): "
             "both must have the size of the same image (full masks, not mini-masks)"
         )
 

@@ -258,7 +258,7 @@ class APAccumulator:
         compatible = found["class_ids"][:, None] == np.abs(gt_class_ids)[None, :]  # [P, N]
         if gt_masks is not None:
             gt_masks = np.asarray(gt_masks).astype(bool)[:, :, real]
-            overlaps = image_matching.compatible_overlaps(found["masks"], gt_masks, compatible, crowd)
+            overlaps = image_matching.compatible_overlaps(found, gt_masks, compatible, crowd)
         else:
             overlaps = _box_overlaps(found["rois"], np.asarray(gt_boxes).reshape(-1, 4)[real], crowd)
         order = np.argsort(-found["scores"], kind="stable")  # COCO's order: of equal scores the first first

@@ -11,7 +11,7 @@ from mrcnn.config import Config
 from mrcnn.data import images
 from mrcnn.log import log
 from mrcnn.ops import anchors, boxes, paste
-from mrcnn.results import Detections
+from mrcnn.results import Detections, SmallMasks
 
 
 class Molded(NamedTuple):
@@ -65,6 +65,14 @@ def unmold_detections(
     Returns:
         boxes [N, 4] int32 pixels, class_ids [N] int32, scores [N] float32, masks [H, W, N] bool. Detections without area after rounding are dropped.
     """
+    pixels, class_ids, scores, small = unmold(detections, mrcnn_mask, original_image_shape, image_shape, window)
+    return pixels, class_ids, scores, paste.planes(*small)
+
+
+def unmold(
+    detections: np.ndarray, mrcnn_mask: np.ndarray, original_image_shape: Sequence[int], image_shape: Sequence[int], window: Sequence[int]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, SmallMasks]:
+    """`unmold_detections` with the masks not yet on the image."""
     empty = np.flatnonzero(detections[:, 4] == 0)
     count = int(empty[0]) if len(empty) else len(detections)
     class_ids = detections[:count, 4].astype(np.int32)
@@ -81,7 +89,7 @@ def unmold_detections(
     pixels = boxes.denormalize(in_window, original_image_shape[:2])
     real = (pixels[:, 2] > pixels[:, 0]) & (pixels[:, 3] > pixels[:, 1])
     pixels, class_ids, scores, small = pixels[real], class_ids[real], scores[real], small[real]
-    return pixels, class_ids, scores, paste.planes(small, pixels, original_image_shape)
+    return pixels, class_ids, scores, SmallMasks(small, pixels, tuple(original_image_shape[:2]))
 
 
 class Predictor:
@@ -97,12 +105,13 @@ class Predictor:
         self._anchors: dict[tuple[int, int], tuple[np.ndarray, np.ndarray]] = {}
         self.pixel_anchors: np.ndarray | None = None
 
-    def detect(self, inputs: Sequence[np.ndarray], verbose: int = 0) -> list[Detections]:
+    def detect(self, inputs: Sequence[np.ndarray], verbose: int = 0, *, lazy_masks: bool = False) -> list[Detections]:
         """Detect on images of any number and sizes, in batches of BATCH_SIZE images of equal molded size.
 
         Args:
             inputs: Images [H, W, C], RGB.
             verbose: 1 prints what arrives.
+            lazy_masks: Leave the masks as the network gives them until somebody reads them.
 
         Returns:
             Detections of each image, in order.
@@ -122,7 +131,8 @@ class Predictor:
             molded = [mold_image(checked[i], config) for i in places]
             outputs = self.predict(np.stack([m.image for m in molded]), np.stack([m.meta for m in molded]), verbose)
             for row, (i, item) in enumerate(zip(places, molded, strict=True)):
-                parts = unmold_detections(outputs[0][row], outputs[3][row], checked[i].shape, item.image.shape, item.window)
+                unmolded = unmold if lazy_masks else unmold_detections
+                parts = unmolded(outputs[0][row], outputs[3][row], checked[i].shape, item.image.shape, item.window)
                 results[i] = Detections(*parts, window=item.window)
         return results
 

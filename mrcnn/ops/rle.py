@@ -13,6 +13,9 @@ from typing import Any
 import numpy as np
 from pycocotools import mask as coco_mask
 
+from mrcnn.ops import boxes as box_ops
+from mrcnn.ops import runs
+
 
 def decode(text: str, shape: Sequence[int], *, first_pixel: int = 1) -> np.ndarray:
     """Read a "start length start length …" string.
@@ -86,38 +89,18 @@ def encode_coco(masks: np.ndarray) -> dict[str, Any] | list[dict[str, Any]]:
     masks = np.asarray(masks)
     if masks.ndim not in (2, 3):
         raise ValueError(f"Masks must be [height, width] or [height, width, instances]; got shape {masks.shape}.")
-    if masks.ndim == 3 and not masks.shape[-1]:
-        return []
-    return coco_mask.encode(np.asfortranarray(masks.astype(bool).astype(np.uint8)))
-
-
-def encode_edges(mask: np.ndarray, edges: np.ndarray, num_masks: int, shape: Sequence[int]) -> list[dict[str, Any]]:
-    """Write masks, given by where they begin and end down the columns, as COCO run-length encodings.
-
-    Args:
-        mask: [E] int64, ascending: the mask that an edge belongs to.
-        edges: [E] int64, ascending in each mask: the first pixel of a run, the first one after it, and so on, pixel
-            (y, x) being number x * H + y. A run up to the last pixel ends with H * W.
-        num_masks: N; those without an edge are empty.
-        shape: (H, W) of the image.
-
-    Returns:
-        N encodings {"size": [H, W], "counts": bytes}, as `encode_coco` gives them.
-
-    >>> encode_edges(np.array([0, 0]), np.array([1, 3]), 1, (2, 2)) == encode_coco(np.array([[0, 1], [1, 0]])[..., None])
-    True
-    """
-    height, width = int(shape[0]), int(shape[1])
-    pixels = height * width
-    if (edges == pixels).any():  # the end of the text says so
-        mask, edges = mask[edges < pixels], edges[edges < pixels]
-    lengths = np.bincount(mask, minlength=num_masks) + 1  # a mask has one run more than edges
-    stops = np.full(len(edges) + num_masks, pixels)
-    stops[np.arange(len(edges)) + mask] = edges
-    counts = np.diff(stops, prepend=0)
-    first = np.cumsum(lengths) - lengths
-    counts[first] = stops[first]
-    return [{"size": [height, width], "counts": text} for text in _texts(counts, lengths)]
+    if masks.ndim == 2:
+        return encode_coco(masks[..., None])[0]
+    height, num = masks.shape[0], masks.shape[-1]
+    planes = np.ascontiguousarray(np.moveaxis(masks.astype(bool, copy=False), -1, 0))  # [N, H, W]
+    edges = [np.zeros(0, np.int64)]
+    for plane, (y1, x1, y2, x2) in zip(planes, box_ops.from_masks(np.moveaxis(planes, 0, -1)).tolist(), strict=True):
+        part = np.zeros((x2 - x1, y2 - y1 + 2), bool)  # the box alone, lying down, with a border of background
+        part[:, 1:-1] = plane[y1:y2, x1:x2].T
+        column, row = np.divmod(np.flatnonzero(part[:, 1:] != part[:, :-1]), y2 - y1 + 1)
+        edges.append(runs.odd((column + x1) * height + row + y1))
+    owner = np.repeat(np.arange(num), [len(one) for one in edges[1:]])
+    return runs.encode(owner, np.concatenate(edges), num, masks.shape[:2])
 
 
 def decode_coco(encoded: dict[str, Any] | Sequence[dict[str, Any]], shape: Sequence[int] | None = None) -> np.ndarray:
@@ -166,6 +149,30 @@ def area_coco(encoded: dict[str, Any] | Sequence[dict[str, Any]]) -> np.ndarray:
     if isinstance(encoded, dict):
         return np.asarray(coco_mask.area(_compressed(encoded)), np.int64)
     return np.array([coco_mask.area(_compressed(one)) for one in encoded], np.int64)
+
+
+def iou_coco(
+    encoded1: Sequence[dict[str, Any]], encoded2: Sequence[dict[str, Any]], crowd: np.ndarray | None = None
+) -> np.ndarray:
+    """Return the intersection over union of every pair of encodings, 0 where both are empty.
+
+    Args:
+        encoded1: N encodings.
+        encoded2: M encodings, of the same size.
+        crowd: [M] bool; with a crowd it is the share of the first one inside it. None: there is none.
+
+    Returns:
+        [N, M] float64 in 0..1.
+
+    >>> half, whole = {"size": [2, 2], "counts": [0, 2, 2]}, {"size": [2, 2], "counts": [0, 4]}
+    >>> iou_coco([half], [half, whole]).tolist()
+    [[1.0, 0.5]]
+    """
+    if not len(encoded1) or not len(encoded2):
+        return np.zeros((len(encoded1), len(encoded2)))
+    crowd = np.zeros(len(encoded2), bool) if crowd is None else np.asarray(crowd)
+    sides = [[_compressed(one) for one in side] for side in (encoded1, encoded2)]
+    return np.asarray(coco_mask.iou(*sides, crowd.astype(np.uint8).tolist()))
 
 
 def boxes_coco(encoded: Sequence[dict[str, Any]]) -> np.ndarray:
@@ -286,41 +293,6 @@ def _counts(encoded: dict[str, Any]) -> np.ndarray:
     if counts.sum() != height * width or counts.min(initial=0) < 0:
         raise ValueError(f"COCO mask: the counts add up to {counts.sum()}, not to {height} · {width} pixels.")
     return counts
-
-
-def _texts(counts: np.ndarray, lengths: np.ndarray) -> list[bytes]:
-    """Write the counts of several masks as compressed texts, see `_counts` for their form.
-
-    pycocotools would take each mask's counts as a list of Python numbers, which is slower than all the rest.
-
-    Args:
-        counts: [C] int64, mask after mask.
-        lengths: [N] how many counts each mask has, at least one.
-    """
-    stops = np.cumsum(lengths)
-    values = counts.copy()
-    values[2:] -= counts[:-2]
-    starts = stops - lengths
-    for place in range(3):  # the first three are written as they are
-        own = starts[lengths > place] + place
-        values[own] = counts[own]
-    groups = np.ones(len(values), np.int64)  # characters of each value: five bits each, with the sign
-    longer, bits = np.flatnonzero((values < -16) | (values > 15)), 4
-    while len(longer):
-        groups[longer] += 1
-        bits += 5
-        longer = longer[(values[longer] < -(1 << bits)) | (values[longer] >= 1 << bits)]
-    ends = np.cumsum(groups)
-    text = np.empty(int(ends[-1]) if len(ends) else 0, np.uint8)
-    text[ends - groups] = 48 + (values & 31) + 32 * (groups > 1)
-    longer, done = np.flatnonzero(groups > 1), 1
-    while len(longer):
-        more = groups[longer] > done + 1
-        text[ends[longer] - groups[longer] + done] = 48 + (values[longer] >> 5 * done & 31) + 32 * more
-        longer, done = longer[more], done + 1
-    data = text.tobytes()
-    bounds = np.concatenate([[0], ends])[np.concatenate([[0], stops])].tolist()
-    return [data[start:stop] for start, stop in zip(bounds[:-1], bounds[1:], strict=True)]
 
 
 def _compressed(encoded: dict[str, Any]) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from mrcnn import results
 from mrcnn.evaluation import matching
 
 
@@ -11,6 +12,12 @@ def squares(*corners, size=(8, 10)):
     for i, (y, x) in enumerate(corners):
         masks[y : y + 2, x : x + 2, i] = True
     return boxes, masks
+
+
+def detected(masks):
+    """Detections with these masks."""
+    num = masks.shape[2]
+    return results.Detections(np.zeros((num, 4)), np.ones(num), np.ones(num), masks)
 
 
 def match(gt, gt_ids, pred, pred_ids, scores, **options):
@@ -142,7 +149,7 @@ def test_share_inside_a_crowd_is_of_the_prediction():
     pred[:2, :2, 0] = True  # 4 pixels, 2 of them inside; the second one is empty
     crowd = np.zeros((4, 4, 1), bool)
     crowd[:, 1:] = True
-    overlaps = matching.compatible_overlaps(pred, crowd, np.ones((2, 1), bool), np.array([True]))
+    overlaps = matching.compatible_overlaps(detected(pred), crowd, np.ones((2, 1), bool), np.array([True]))
     assert overlaps.tolist() == [[0.5], [0.0]]
 
 
@@ -151,5 +158,21 @@ def test_overlaps_of_compatible_pairs_are_those_of_all_pairs():
     pred, gt = rng.random((9, 7, 5)) < 0.5, rng.random((9, 7, 4)) < 0.5
     gt[:, :, 3] = False
     compatible = rng.random((5, 4)) < 0.5
-    found = matching.compatible_overlaps(pred, gt, compatible, np.zeros(4, bool))
+    found = matching.compatible_overlaps(detected(pred), gt, compatible, np.zeros(4, bool))
     np.testing.assert_allclose(found, np.where(compatible, matching.mask_overlaps(pred, gt), 0), rtol=1e-6)
+
+
+def test_overlaps_of_masks_that_wait_are_those_of_their_planes():
+    rng = np.random.default_rng(3)
+    centres, sides = rng.uniform(0, 60, (9, 2)), rng.uniform(1, 50, (9, 2))
+    boxes = np.rint(np.concatenate([centres - sides / 2, centres + sides / 2], axis=1)).astype(np.int32)
+    small = results.SmallMasks(rng.random((9, 28, 28)).astype(np.float32), boxes, (50, 60))
+    waiting = results.Detections(boxes, np.ones(9), np.ones(9), small)
+    gt = np.zeros((50, 60, 4), bool)
+    gt[5:30, 10:40, 0] = gt[20:, 30:, 1] = gt[:, :, 2] = True
+    compatible, crowd = rng.random((9, 4)) < 0.7, np.array([False, False, True, False])
+    got = matching.compatible_overlaps(waiting, gt, compatible, crowd)
+    assert not waiting.pasted
+    right = matching.compatible_overlaps(detected(waiting["masks"]), gt, compatible, crowd)
+    np.testing.assert_array_equal(got, right)
+    assert right[:, :3].any(axis=0).all()

@@ -134,19 +134,24 @@ def test_something_that_is_no_coco_mask_is_refused():
         rle.decode_coco([{"counts": [4]}])
 
 
-@pytest.mark.parametrize("shape", [(1, 1), (7, 1), (1, 9), (60, 80), (1500, 1700)])
-def test_edges_give_what_the_masks_give(shape):
-    rng = np.random.default_rng(shape[0])
-    masks = [np.zeros(shape, bool), np.ones(shape, bool), rng.random(shape) < 0.3, rng.random(shape) < 0.999]
-    masks[3][: shape[0] // 2] = False
-    edges = []
-    for mask in masks:
-        pixels = np.concatenate([[False], mask.T.ravel(), [False]])
-        edges.append(np.flatnonzero(pixels[1:] != pixels[:-1]))
-    owner = np.repeat(np.arange(4), [len(one) for one in edges])
-    encoded = rle.encode_edges(owner, np.concatenate(edges), 4, shape)
-    assert encoded == rle.encode_coco(np.stack(masks, axis=-1))
+@pytest.mark.parametrize("shape", [(1, 1), (7, 1), (1, 9), (30, 40)])
+@pytest.mark.parametrize("density", [0, 0.02, 0.5, 0.98, 1])
+def test_masks_are_written_as_pycocotools_writes_them(shape, density):
+    masks = np.random.default_rng(1).random((*shape, 4)) < density
+    right = coco_mask.encode(np.asfortranarray(masks.astype(np.uint8)))
+    assert rle.encode_coco(masks) == right
+    assert rle.encode_coco(masks[..., 0]) == right[0]
+    assert rle.encode_coco(3.0 * masks) == right
 
 
-def test_no_edges_of_no_masks():
-    assert rle.encode_edges(np.zeros(0, np.int64), np.zeros(0, np.int64), 0, (3, 4)) == []
+def test_iou_of_encodings_is_that_of_the_masks():
+    masks = random_masks(4, count=6)
+    masks[..., 5] = False
+    encoded = rle.encode_coco(masks)
+    first, second = masks[..., :2], masks[..., 2:]
+    shared = np.einsum("hwn,hwm->nm", first.astype(int), second.astype(int))
+    areas, crowd = masks.sum(axis=(0, 1)), np.array([False, True, False, False])
+    whole = np.where(crowd, areas[:2, None], areas[:2, None] + areas[None, 2:] - shared)
+    np.testing.assert_array_equal(rle.iou_coco(encoded[:2], encoded[2:], crowd), shared / whole)
+    assert rle.iou_coco(encoded[5:], encoded[5:]).tolist() == [[0.0]]
+    assert rle.iou_coco([], encoded).shape == (0, 6) and rle.iou_coco(encoded, []).shape == (6, 0)
