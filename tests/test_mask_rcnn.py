@@ -154,6 +154,15 @@ def test_detect_refuses_what_is_no_image(trained, image, error, says):
         trained["inference"].detect([image])
 
 
+def test_masks_that_wait_are_those_that_detect_gives_at_once(trained):
+    photos = [tiny.Squares().load_image(0), tiny.Squares(size=(40, 90)).load_image(1)]
+    for at_once, waiting in zip(trained["inference"].detect(photos), trained["inference"].detect(photos, lazy_masks=True), strict=True):
+        assert at_once.pasted and not waiting.pasted
+        assert waiting.num and waiting.window == at_once.window
+        assert waiting.rles == at_once.rles
+        np.testing.assert_array_equal(waiting["masks"], at_once["masks"])
+
+
 def test_detect_refuses_heads_that_were_never_loaded(trained, tmp_path):
     model = MaskRCNN("inference", InferenceConfig(), tmp_path)
     with pytest.raises(ValueError, match="hold random weights"):
@@ -253,6 +262,41 @@ def test_map_by_hand(trained):
     assert result.per_class == {1: pytest.approx(0.5), 2: pytest.approx(1.0)}
     assert result.map == pytest.approx(0.75)
     assert result.per_image == pytest.approx(np.mean([1.0, 0.5, 1.0, 0.0]))  # nothing there and nothing found; half found; all found; a false alarm
+
+
+class Noting:
+    """An inference model that notes how it was asked."""
+
+    def __init__(self, model):
+        self.model, self.mode, self.config, self.batches, self.found = model, model.mode, model.config, [], []
+
+    def detect(self, images, verbose=0, *, lazy_masks=False):
+        self.batches.append(len(images))
+        self.found += self.model.detect(images, verbose, lazy_masks=lazy_masks)
+        return self.found[-len(images) :]
+
+
+def test_map_detects_in_full_batches_and_pastes_no_mask(trained):
+    model, done = Noting(trained["inference"]), []
+    lazy = mean_average_precision.measure(model, Partly(7), range(7), done.append)
+    assert model.batches == [2, 2, 1]  # images 1 and 2 cannot be used
+    assert done == [4, 6, 7]
+    assert not any(one.pasted for one in model.found)
+
+    def pasted(images, verbose=0):  # as an override from before lazy_masks has it
+        return trained["inference"].detect(images, verbose)
+
+    model.detect = pasted
+    assert mean_average_precision.measure(model, Partly(7), range(7)) == lazy
+
+
+def test_every_image_counts_as_done_when_the_last_ones_are_bad(trained):
+    done = []
+    mean_average_precision.measure(trained["inference"], Partly(5), [0, 3, 4, 1, 2], done.append)
+    assert done == [2, 5]
+    done.clear()
+    mean_average_precision.measure(trained["inference"], Partly(5), [0, 3, 1], done.append)
+    assert done == [2, 3]
 
 
 class Partly(tiny.Squares):

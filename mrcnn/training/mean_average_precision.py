@@ -1,5 +1,6 @@
 """mAP after each epoch, computed from the checkpoint that the epoch wrote."""
 
+import inspect
 import logging
 import os
 import sys
@@ -114,27 +115,38 @@ def measure(
     Raises:
         ValueError: no image could be used; the message gives the first reasons.
     """
-    accumulator = precision.APAccumulator(inference_model.config.NUM_CLASSES)
-    size, bad = inference_model.config.BATCH_SIZE, []
-    for first in range(0, len(image_ids), size):
-        batch = []
-        for image_id in image_ids[first : first + size]:
-            try:
-                image = images.check(dataset.load_image(int(image_id)), int(image_id), inference_model.config.IMAGE_CHANNEL_COUNT)
-                masks, class_ids = samples.load_instances(dataset, int(image_id))
-                if len(class_ids) and masks.shape[:2] != image.shape[:2]:
-                    raise ValueError(f"its masks are of {masks.shape[:2]}, the image of {image.shape[:2]} pixels")
-                batch.append((image, masks if len(class_ids) else np.zeros((*image.shape[:2], 0), bool), class_ids))
-            except Exception as error:  # whatever a user's load_image or load_mask raises
-                bad.append(f"image {image_id}: {type(error).__name__}: {error}")
-                logger.warning("Left out of the mAP: %s", bad[-1])
-        found = inference_model.detect([image for image, _, _ in batch], verbose=0) if batch else []
-        for (_, masks, class_ids), detections in zip(batch, found, strict=True):
-            accumulator.add(class_ids, detections, gt_masks=masks)
-        progress(min(first + size, len(image_ids)))
+    config = inference_model.config
+    accumulator = precision.APAccumulator(config.NUM_CLASSES)
+    lazy = {"lazy_masks": True} if "lazy_masks" in inspect.signature(inference_model.detect).parameters else {}  # an override may not know it
+    bad: list[str] = []
+    batch: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
+    for done, image_id in enumerate(image_ids, start=1):
+        try:
+            batch.append(_load(dataset, int(image_id), config.IMAGE_CHANNEL_COUNT))
+        except Exception as error:  # whatever a user's load_image or load_mask raises
+            bad.append(f"image {image_id}: {type(error).__name__}: {error}")
+            logger.warning("Left out of the mAP: %s", bad[-1])
+        if batch and (len(batch) == config.BATCH_SIZE or done == len(image_ids)):
+            found = inference_model.detect([image for image, _, _ in batch], verbose=0, **lazy)
+            for (_, masks, class_ids), detections in zip(batch, found, strict=True):
+                accumulator.add(class_ids, detections, gt_masks=masks)
+            batch = []
+        if not batch:
+            progress(done)
     if len(bad) == len(image_ids):
         raise ValueError(f"None of the {len(bad)} images for the mAP can be used. The first reasons: {'; '.join(bad[:3])}")
     return accumulator.result()
+
+
+def _load(dataset: Any, image_id: int, num_channels: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Load an image [H, W, C], its masks [H, W, N] and class ids [N]."""
+    image = images.check(dataset.load_image(image_id), image_id, num_channels)
+    masks, class_ids = samples.load_instances(dataset, image_id)
+    if not len(class_ids):
+        masks = np.zeros((*image.shape[:2], 0), bool)
+    if masks.shape[:2] != image.shape[:2]:
+        raise ValueError(f"its masks are of {masks.shape[:2]}, the image of {image.shape[:2]} pixels")
+    return image, masks, class_ids
 
 
 def spread(image_ids: np.ndarray, limit: int | None) -> np.ndarray:

@@ -27,13 +27,17 @@ Transform = Callable[[str, str, np.ndarray], np.ndarray]
 
 
 def load(
-    model: Any, path: str | os.PathLike[str], *, by_name: bool = False, exclude: Iterable[str] | str | None = ()
+    model: Any,
+    path: str | os.PathLike[str] | layout.FileLayout,
+    *,
+    by_name: bool = False,
+    exclude: Iterable[str] | str | None = (),
 ) -> LoadReport:
     """Load a Mask R-CNN weight file as it stands. `loader.load` also takes ImageNet files.
 
     Args:
         model: a built keras.Model.
-        path: a legacy Keras HDF5 file.
+        path: a legacy Keras HDF5 file, or what `layout.describe` said about it.
         by_name: load the layers that file and model both have. Otherwise both must have the same layers, or as many
             of the same shapes in the same order.
         exclude: layers to leave as they are; implies by_name. A layer inside rpn_model may be named too.
@@ -48,7 +52,7 @@ def load(
     excluded = matching.excluded_names(exclude)
     weights = model_layers.weights_of(model)
     assignments, report = matching.match(
-        layout.describe(path),
+        path if isinstance(path, layout.FileLayout) else layout.describe(path),
         weights,
         model_layers.facts_of(weights),
         by_name=by_name or bool(excluded),

@@ -29,6 +29,7 @@ def load(
         FileNotFoundError: there is no such file.
         ValueError: it cannot be read, does not fit, or holds values that are not finite. The model is unchanged.
     """
-    if layout.describe(path).kind == "imagenet":
+    described = layout.describe(path)
+    if described.kind == "imagenet":
         return imagenet.load(model, path, exclude=exclude)
-    return legacy_h5.load(model, path, by_name=by_name, exclude=exclude)
+    return legacy_h5.load(model, described, by_name=by_name, exclude=exclude)
