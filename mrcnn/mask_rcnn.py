@@ -45,6 +45,7 @@ class MaskRCNN:
         self._predictor = predict.Predictor(self.keras_model, config)
         self._random = inspect.Fingerprint(self.keras_model)
         self._optimizer: keras.optimizers.Optimizer | None = None
+        self._compiled: tuple[Any, Any] = (None, None)  # what the model was last compiled for, and the learning rate
         self._started = False
         self._report: report.LoadReport | None = None
         self.set_log_dir()
@@ -141,14 +142,22 @@ class MaskRCNN:
     # --- Training ----------------------------------------------------------------------------------------------------------
 
     def compile(self, learning_rate: float, momentum: float) -> None:
-        """Prepare for training; the momentum gathered before (another stage, other layers) is kept."""
-        config = self.config
-        new = optimizer.build(
-            config.OPTIMIZER, learning_rate, momentum=momentum, clip_norm=config.GRADIENT_CLIP_NORM, weight_decay=config.WEIGHT_DECAY
-        )
-        optimizer.carry_over(self._optimizer, new, list(self.keras_model.trainable_variables))
-        self._optimizer = new
-        self.keras_model.compile(optimizer=new, jit_compile=False if keras.backend.backend() == "tensorflow" else "auto")
+        """Prepare for training; the momentum gathered before (another stage, other layers) is kept.
+
+        Where only the learning rate is another than before, a number, the compiled functions stay too: tracing them anew takes seconds.
+        """
+        config, variables = self.config, list(self.keras_model.trainable_variables)
+        settings = {"momentum": momentum, "clip_norm": config.GRADIENT_CLIP_NORM, "weight_decay": config.WEIGHT_DECAY}
+        plan = (config.OPTIMIZER, settings, [v.path for v in variables])
+        numbers = all(isinstance(rate, (int, float)) for rate in (learning_rate, self._compiled[1]))
+        if numbers and plan == self._compiled[0] and self.keras_model.optimizer is self._optimizer:
+            self._optimizer.learning_rate = float(learning_rate)
+        else:
+            new = optimizer.build(config.OPTIMIZER, learning_rate, **settings)
+            optimizer.carry_over(self._optimizer, new, variables)
+            self._optimizer = new
+            self.keras_model.compile(optimizer=new, jit_compile=False if keras.backend.backend() == "tensorflow" else "auto")
+        self._compiled = plan, learning_rate
 
     def set_trainable(self, layer_regex: str, keras_model: keras.Model | None = None, indent: int = 0, verbose: int = 1) -> None:
         """Let layers train whose whole name matches: heads, 3+, 4+, 5+, all, or a regular expression; no others do.

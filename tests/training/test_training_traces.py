@@ -98,3 +98,21 @@ def test_photos_of_many_sizes_train_on_one_trace(traced, tmp_path):
     history = model.train(OfManySizes(5), OfManySizes(5), 0.001, 2, "all").history
     assert {name: count - before[name] for name, count in traced.items()} == {"train": 1, "test": 1}
     assert np.isfinite(history["loss"]).all() and np.isfinite(history["val_loss"]).all()
+
+
+def test_going_on_with_the_same_layers_traces_nothing_and_keeps_the_momentum(traced, tmp_path):
+    model, data = MaskRCNN("training", tiny.TinyConfig(), tmp_path), tiny.Squares(4)
+    model.train(data, data, 0.001, 1, "heads")
+    before, optimizer = dict(traced), model.keras_model.optimizer
+    model.train(data, data, 0.0, 2, "heads")
+    assert traced == before and model.keras_model.optimizer is optimizer
+    assert float(optimizer.learning_rate) == 0.0
+    assert any(np.any(v.numpy()) for v in optimizer.variables if "momentum" in v.path)
+
+
+def test_a_schedule_of_learning_rates_is_compiled(tmp_path):
+    model, data = MaskRCNN("training", tiny.TinyConfig(), tmp_path), tiny.Squares(4)
+    model.train(data, data, 0.001, 1, "heads")
+    schedule = keras.optimizers.schedules.CosineDecay(0.01, 100)
+    model.train(data, data, schedule, 2, "heads")
+    assert float(model.keras_model.optimizer.learning_rate) == pytest.approx(float(schedule(model.keras_model.optimizer.iterations)))
