@@ -125,29 +125,30 @@ def unlike_the_original(seed: int, count: int = 10) -> tuple[int, int]:
 def run(options: argparse.Namespace, notes: list[str]) -> dict[str, Any]:
     """Play the contest, print it, and return its figures."""
     print(f"\npaste: {COUNT} masks of 28 x 28 on {SHAPE[1]} x {SHAPE[0]} pixels")
-    different, pixels = unlike_the_original(0)
-    print(f"  pixels unlike the original's: {different} of {pixels:,} in 10 boxes")
-    entries, memory = [], {}
+    figures: dict[str, Any] = {"memory": {}, "ratios": {}}
+    entries: dict[str, contest.Entry] = {}
     with contextlib.ExitStack() as stack:
         for name, title in NAMES.items():
-            worker = stack.enter_context(workers.Worker("benchmarks.paste:tasks", {"name": name}))
-            memory[name] = worker.facts()
-            entries.append(contest.Entry(title, worker, name))
-        contest.play(entries, options.rounds)
-        contest.print_times(entries)
-        original, planes, rles, encoded = entries
-        ratios = {
-            "planes over the original's way": contest.ratio(planes, original),
-            "run lengths over planes": contest.ratio(rles, planes),
-            "run lengths over planes then encoded": contest.ratio(rles, encoded),
-        }
-        figures = {"contestants": [entry.to_dict() for entry in entries]}
-    for name, value in ratios.items():
-        contest.print_ratio(name, value)
-    for name, title in NAMES.items():
-        print(f"  memory of {title}: peak {memory[name]['peak_mb']:,.0f} MB, result {memory[name]['result_mb']:,.1f} MB, "
-              f"beyond it {memory[name]['beyond_mb']:,.0f} MB, given back {memory[name]['temporary_mb']:,.0f} MB")  # fmt: skip
-    return {**figures, "memory": memory, "ratios": {name: value._asdict() for name, value in ratios.items()}, "pixels_unlike": [different, pixels]}
+            worker = contest.optional(title, notes, lambda name=name: workers.Worker("benchmarks.paste:tasks", {"name": name}))
+            if worker:
+                stack.enter_context(worker)
+                figures["memory"][name] = worker.facts()
+                entries[name] = contest.Entry(title, worker, name)
+        if "original" in entries:
+            different, pixels = figures["pixels_unlike"] = unlike_the_original(0)
+            print(f"  pixels unlike the original's: {different} of {pixels:,} in 10 boxes")
+        contest.play(list(entries.values()), options.rounds)
+        contest.print_times(list(entries.values()))
+        for ours, yardstick in (("planes", "original"), ("rles", "planes"), ("rles", "encoded")):
+            if yardstick in entries:
+                value = contest.ratio(entries[ours], entries[yardstick])
+                contest.print_ratio(f"{NAMES[ours]} over {NAMES[yardstick]}", value)
+                figures["ratios"][f"{ours} over {yardstick}"] = value._asdict()
+        figures["contestants"] = [entry.to_dict() for entry in entries.values()]
+    for name, memory in figures["memory"].items():
+        print(f"  memory of {NAMES[name]}: peak {memory['peak_mb']:,.0f} MB, result {memory['result_mb']:,.1f} MB, "
+              f"beyond it {memory['beyond_mb']:,.0f} MB, given back {memory['temporary_mb']:,.0f} MB")  # fmt: skip
+    return figures
 
 
 def main() -> None:
