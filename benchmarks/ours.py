@@ -62,7 +62,7 @@ FOLDER = ((1024, 1024), (768, 1024), (1024, 683), (600, 1024), (480, 640), (1200
 def throughput(**attributes: Any) -> Tasks:
     """Batches of 1, 2 and 4 photos at 1024 px, and a folder of mixed sizes in modes square and pad64, one image at a time."""
     square = model(**attributes)
-    pad64 = model(IMAGE_RESIZE_MODE="pad64", IMAGE_MIN_DIM=800, **attributes)  # sides follow the photo: fewer pixels than the square
+    pad64 = model(IMAGE_RESIZE_MODE="pad64", IMAGE_MIN_DIM=768, **attributes)  # sides follow the photo: fewer pixels than the square
     photos = [scenes.photo(seed, 1024, 1024) for seed in range(4)]
     folder = [scenes.photo(seed, *size) for seed, size in enumerate(FOLDER)]
 
