@@ -150,6 +150,8 @@ class Predictor:
         if verbose:
             for name, array in (("molded_images", molded_images), ("image_metas", image_metas), ("anchors", anchor_boxes)):
                 log(name, array)
+        if build.image_size(self.config)[0] is None and self.model.predict_function is None:
+            _trace_for_any_size(self.model)
         outputs = self.model.predict_on_batch([molded_images, image_metas, anchor_boxes])
         return [np.asarray(o)[:count] for o in outputs]
 
@@ -180,6 +182,17 @@ class Predictor:
     def _molded_size(self, image: np.ndarray) -> tuple[int, ...]:
         """What decides the molded size: nothing where all are made equal, else the image's own size."""
         return () if build.image_size(self.config)[0] else image.shape[:2]
+
+
+def _trace_for_any_size(model: keras.Model) -> None:
+    """Let TensorFlow make one graph for all sizes at once. By itself it makes one for the first size, for the second, and only then one for all; no
+    faster than this one, and seconds each. Other backends compile for each size."""
+    if keras.backend.backend() != "tensorflow":
+        return
+    import tensorflow as tf
+
+    model.make_predict_function()
+    model.predict_function.get_concrete_function([([tf.TensorSpec(i.shape, i.dtype) for i in model.inputs],)])
 
 
 def pixel_anchors(config: Config, image_shape: Sequence[int]) -> np.ndarray:
