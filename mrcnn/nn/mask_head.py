@@ -15,26 +15,17 @@ HIDDEN_CHANNELS = 256
 ROWS_STEP = 8
 
 
-class _RowLayer(keras.layers.Layer):
-    """Base of the two layers below: values pass as they are, in the precision that they have."""
-
-    def __init__(self, **kwargs: Any):
-        super().__init__(autocast=False, **kwargs)
-
-    def get_config(self) -> dict[str, Any]:
-        config = super().get_config()
-        config.pop("autocast", None)
-        return config
-
-
 @keras.saving.register_keras_serializable("mrcnn")
-class UsedRows(_RowLayer):
+class UsedRows(keras.layers.Layer):
     """The first rows, as many as the fullest image of the batch uses and one more, rounded up to a multiple of `ROWS_STEP`.
 
     Where shapes have to be fixed (backends other than TensorFlow) all rows are used.
 
     Call with [features [B, R, H, W, C], class_ids [B, R]], class 0 where a row is not used; returns [B, n, H, W, C], n at most R.
     """
+
+    def __init__(self, **kwargs: Any):
+        super().__init__(autocast=False, **kwargs)
 
     def call(self, inputs: list[Tensor]) -> Tensor:
         features, class_ids = inputs
@@ -48,30 +39,40 @@ class UsedRows(_RowLayer):
         batch, rows, *rest = inputs[0].shape
         return keras.KerasTensor((batch, None if keras.backend.backend() == "tensorflow" else rows, *rest), inputs[0].dtype)
 
+    def get_config(self) -> dict[str, Any]:
+        config = super().get_config()
+        config.pop("autocast", None)
+        return config
+
 
 @keras.saving.register_keras_serializable("mrcnn")
-class AllRows(_RowLayer):
-    """The last row repeated, up to a fixed number of rows. Detections end with rows of zeros, which all look the same to the head.
+class MaskConv2D(RoiConv2D):
+    """The head's last convolution; where `UsedRows` has left rows out, the result's last row stands for each of them.
+
+    (Detections end with rows of zeros, which all look the same to the head.)
 
     Args:
-        rows: R.
+        rows: R. None: as many as come in.
+        **kwargs: Those of `RoiConv2D`.
 
-    Call with [B, n, H, W, C], n from 1 to R; returns [B, R, H, W, C].
+    Call with [B, n, H, W, C], n at most R; returns [B, R, H, W, filters].
     """
 
-    def __init__(self, rows: int, **kwargs: Any):
-        super().__init__(**kwargs)
+    def __init__(self, *args: Any, rows: int | None = None, **kwargs: Any):
+        super().__init__(*args, **kwargs)
         self.rows = rows
 
     def call(self, inputs: Tensor) -> Tensor:
-        if inputs.shape[1] == self.rows:
-            return inputs
-        batch, count = ops.shape(inputs)[:2]
-        last = ops.broadcast_to(inputs[:, -1:], (batch, self.rows - count, *inputs.shape[2:]))
-        return ops.reshape(ops.concatenate([inputs, last], axis=1), (-1, self.rows, *inputs.shape[2:]))  # says the static shape
+        outputs = super().call(inputs)
+        if self.rows is None or outputs.shape[1] == self.rows:
+            return outputs
+        batch, count = ops.shape(outputs)[:2]
+        last = ops.broadcast_to(outputs[:, -1:], (batch, self.rows - count, *outputs.shape[2:]))
+        return ops.reshape(ops.concatenate([outputs, last], axis=1), (-1, self.rows, *outputs.shape[2:]))  # says the static shape
 
-    def compute_output_spec(self, inputs: Tensor) -> keras.KerasTensor:
-        return keras.KerasTensor((inputs.shape[0], self.rows, *inputs.shape[2:]), inputs.dtype)
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        shape = super().compute_output_shape(input_shape)
+        return shape if len(shape) == 4 or self.rows is None else (shape[0], self.rows, *shape[2:])
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "rows": self.rows}
@@ -103,5 +104,4 @@ def build(
         x = BatchNorm(train_bn=train_bn, name=f"mrcnn_mask_bn{number}")(x)
         x = layers.Activation("relu")(x)
     x = RoiConv2DTranspose(HIDDEN_CHANNELS, 2, strides=2, activation="relu", name="mrcnn_mask_deconv")(x)
-    x = x if class_ids is None else AllRows(rois.shape[1], name="mask_all_rows")(x)
-    return RoiConv2D(num_classes, 1, activation="sigmoid", dtype="float32", name="mrcnn_mask")(x)
+    return MaskConv2D(num_classes, 1, rows=rois.shape[1], activation="sigmoid", dtype="float32", name="mrcnn_mask")(x)

@@ -10,8 +10,8 @@ from mrcnn.nn.layers import BatchNorm, FoldingConv2D, RoiConv2D, fold
 
 pytestmark = pytest.mark.portable
 
-X = np.random.default_rng(0).standard_normal((2, 6, 6, 3)).astype("float32")
-ROIS = np.random.default_rng(0).standard_normal((2, 3, 4, 4, 3)).astype("float32")
+X = np.random.default_rng(0).standard_normal((2, 9, 9, 3)).astype("float32")
+ROIS = np.random.default_rng(0).standard_normal((2, 9, 4, 4, 3)).astype("float32")
 
 
 def model_with(train_bn=False, convolution=FoldingConv2D, shape=X.shape[1:], tail=None, **arguments):
@@ -26,7 +26,7 @@ def model_with(train_bn=False, convolution=FoldingConv2D, shape=X.shape[1:], tai
     return model
 
 
-@pytest.mark.parametrize("arguments", [{}, {"use_bias": False}, {"strides": 2, "padding": "same"}])
+@pytest.mark.parametrize("arguments", [{}, {"use_bias": False}, {"dilation_rate": 2, "padding": "same"}])
 def test_results_are_those_of_the_two_layers(arguments):
     model = model_with(**arguments)
     before = arrays(model(X))
@@ -83,6 +83,11 @@ def test_a_plain_convolution_is_left_alone():
     assert fold(model_with(convolution=keras.layers.Conv2D)) == 0
 
 
+def test_a_kernel_larger_than_the_activations_is_left_alone():
+    assert fold(model_with(shape=(8, 8, 3))) == fold(model_with(shape=(None, None, 3))) == 1
+    assert fold(model_with(shape=(6, 6, 3))) == 0  # 4 x 4 positions, 3 x 3 x 3 weights a channel
+
+
 def test_folding_twice_does_nothing_more():
     model = model_with()
     before = arrays(model(X))
@@ -96,7 +101,7 @@ def test_a_training_step_changes_all_weights_alike():
     fold(models[1])
     for model in models:
         model.compile(optimizer=keras.optimizers.SGD(0.1), loss="mse")
-        model.train_on_batch(X, np.ones((2, 4, 4, 5), "float32"))
+        model.train_on_batch(X, np.ones((2, 7, 7, 5), "float32"))
     for variable, expected in zip(models[1].variables, models[0].variables, strict=True):
         np.testing.assert_allclose(arrays(ops.convert_to_tensor(variable)), arrays(ops.convert_to_tensor(expected)), atol=1e-5)
 

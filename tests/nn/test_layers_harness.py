@@ -101,7 +101,7 @@ CASES = {
     "UsedRows": Case(
         mask_head.UsedRows, lambda r, b: [normal(r, b, 20, 2, 2, 3), np.tile(np.int32([2] * 9 + [0] * 11), (b, 1))], [0], box_layer=False
     ),
-    "AllRows": Case(lambda: mask_head.AllRows(R), lambda r, b: [normal(r, b, 2, 4, 4, 5)], [0], box_layer=False, several=False),
+    "MaskConv2D": Case(lambda: mask_head.MaskConv2D(7, 1, rows=R), lambda r, b: [normal(r, b, 2, 4, 4, 5)], [0], False, False),
     "RpnClassLoss": Case(losses.RpnClassLoss, lambda r, b: [np.tile(MATCH, (b, 1, 1)), normal(r, b, 8, 2)], [1]),
     "RpnBboxLoss": Case(losses.RpnBboxLoss, lambda r, b: [normal(r, b, 4, 4), np.tile(MATCH, (b, 1, 1)), normal(r, b, 8, 4)], [2]),
     "MrcnnClassLoss": Case(

@@ -8,7 +8,8 @@ from keras import ops
 
 from mrcnn.inference import predict
 from mrcnn.nn import mask_head
-from mrcnn.nn.mask_head import ROWS_STEP, AllRows, UsedRows
+from mrcnn.nn.layers import RoiConv2D
+from mrcnn.nn.mask_head import ROWS_STEP, MaskConv2D, UsedRows
 
 pytestmark = pytest.mark.portable
 FEATURES = np.random.default_rng(0).random((2, 20, 3, 3, 4)).astype("float32")
@@ -40,9 +41,10 @@ def test_all_rows_are_used_where_shapes_are_fixed():
 
 
 def test_missing_rows_are_the_last_one():
-    filled = arrays(AllRows(23)(FEATURES))
-    np.testing.assert_array_equal(filled[:, :20], FEATURES)
-    np.testing.assert_array_equal(filled[:, 20:], np.repeat(FEATURES[:, -1:], 3, axis=1))
+    layer = MaskConv2D(5, 1, rows=23)
+    filled, plain = arrays(layer(FEATURES)), arrays(RoiConv2D.call(layer, ops.convert_to_tensor(FEATURES)))
+    np.testing.assert_array_equal(filled[:, :20], plain)
+    np.testing.assert_array_equal(filled[:, 20:], np.repeat(plain[:, -1:], 3, axis=1))
 
 
 @pytest.mark.parametrize("mode", ["training", "inference"])
