@@ -54,7 +54,7 @@ setup(
         "albumentations": ["albumentations>=2.0"],
         "jax": ["jax>=0.4.35"],
         "torch": ["torch>=2.5"],
-        "export": ["onnx>=1.17", "onnxruntime>=1.20", "openvino>=2025.0", "tf2onnx>=1.17"],
+        "export": ["onnx>=1.17", "onnxruntime>=1.20", "openvino>=2025.0", "tf2onnx>=1.17", "scipy>=1.13"],
     },
     entry_points={"console_scripts": ["mrcnn = mrcnn.cli:main"]},
     classifiers=[
