@@ -5,9 +5,12 @@ What disturbs the machine for some seconds then disturbs both sides of a ratio a
 
 from __future__ import annotations
 
+import argparse
+import json
 import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from benchmarks.workers import Missing, Worker
@@ -111,3 +114,20 @@ def _unit(seconds: Spread) -> str:
 def print_ratio(name: str, value: Spread) -> None:
     """Print a ratio."""
     print(f"  ratio {name}: {value:.3f}")
+
+
+def play_alone(run: Callable[[argparse.Namespace, list[str]], dict[str, Any]], description: str | None) -> None:
+    """Command line of a work that is also a script: play it and print its figures.
+
+    Args:
+        run: The work's run(options, notes).
+        description: Text of --help.
+    """
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=5, help="turns of each contestant after its first call (5)")
+    parser.add_argument("--json", type=Path, help="write all figures to this file as well")
+    options = parser.parse_args()
+    figures = json.dumps(run(options, []), indent=1)
+    print(figures)
+    if options.json:
+        options.json.write_text(figures, encoding="utf-8")

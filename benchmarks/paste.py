@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import json
 import sys
 import time
 from collections.abc import Callable
@@ -151,17 +150,5 @@ def run(options: argparse.Namespace, notes: list[str]) -> dict[str, Any]:
     return figures
 
 
-def main() -> None:
-    """Run alone."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=5, help="turns of each contestant after its first call (5)")
-    parser.add_argument("--json", type=Path, help="write all figures to this file as well")
-    options = parser.parse_args()
-    figures = json.dumps(run(options, []), indent=1)
-    print(figures)
-    if options.json:
-        options.json.write_text(figures, encoding="utf-8")
-
-
 if __name__ == "__main__":
-    main()
+    contest.play_alone(run, __doc__)
