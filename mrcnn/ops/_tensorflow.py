@@ -89,9 +89,10 @@ def _crop_gradient(
     channels = maps[0].shape[-1]
     cells = [shape[0] * shape[1] * shape[2] for shape in shapes]
     upstream = tf.reshape(tf.cast(upstream, tf.float32), [-1, channels])
-    total = 0.0
+    total = tf.zeros([tf.add_n(cells), channels])
     for rows, weights in roi_align.corners(list(maps), boxes, levels, size, "crop_and_resize"):
-        weighted = upstream * tf.reshape(weights, [-1, 1])
-        total = total + tf.math.unsorted_segment_sum(weighted, tf.reshape(rows, [-1]), tf.add_n(cells))
+        with tf.control_dependencies([total]):  # one corner after the other: each needs as much memory as all maps and crops together
+            weighted = upstream * tf.reshape(weights, [-1, 1])
+            total = total + tf.math.unsorted_segment_sum(weighted, tf.reshape(rows, [-1]), tf.add_n(cells))
     parts = tf.split(total, cells, axis=0)
     return [tf.cast(tf.reshape(part, shape), m.dtype) for part, shape, m in zip(parts, shapes, maps, strict=True)]
