@@ -45,14 +45,20 @@ def model(size: int = 1024, **attributes: Any) -> MaskRCNN:
 
 
 def detection(size: int = 1024, batch: int = 1, **attributes: Any) -> Tasks:
-    """The task "detect": the whole call on `batch` photos of the network's size, resize and mask paste included."""
+    """The task "detect": the whole call on `batch` photos of the network's size, resize and mask paste included; "profiled": under the profiler."""
     built = model(size, IMAGES_PER_GPU=batch, **attributes)
     photos = [scenes.photo(seed, size, size) for seed in range(batch)]
 
     def detect() -> dict[str, Any]:
         return {"detections": sum(len(found["scores"]) for found in built.detect(photos)) / batch}
 
-    return Tasks({"detect": detect}, {"parameters": built.keras_model.count_params()})
+    def profiled() -> dict[str, Any]:
+        from benchmarks import op_profile
+
+        found = op_profile.not_network(detect)
+        return {"profiled_seconds": found["seconds"], "not_network": found["not_network"]}
+
+    return Tasks({"detect": detect, "profiled": profiled}, {"parameters": built.keras_model.count_params()})
 
 
 #: Height and width of the photos of the mixed folder.
