@@ -64,6 +64,16 @@ class Config:
     VALIDATION_STEPS = 50
     # Seed of everything drawn at random: order of the images, sampling of anchors and rois, initial weights.
     SEED = 0
+    # True: two runs give the same weights to the bit, and so does one that was stopped and resumed; somewhat slower. False: sums that threads add
+    # in changing order differ in their last digits.
+    DETERMINISTIC = False
+    # Checkpoints of a run to keep, the newest. None: all.
+    KEEP_LAST = None
+    # With KEEP_LAST: figure whose best epoch is kept besides, "val_loss" or "val_mean_average_precision" say. None: none.
+    KEEP_BEST = None
+    # Seconds after the first call of train or fit_stages at which the process must be gone (a Kaggle or Colab wall): training saves and leaves
+    # before. None: never.
+    TIME_LIMIT = None
 
     # --- Network -------------------------------------------------------------------------------------------------------
     # "resnet50", "resnet101", or a callable (input_image, stage5=True, train_bn=None) -> [C1, C2, C3, C4, C5].

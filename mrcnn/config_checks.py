@@ -137,6 +137,15 @@ def _check_counts(config: "Config") -> None:
         _refuse(config, "IMAGE_META_SIZE", f"12 + NUM_CLASSES = {12 + config.NUM_CLASSES} is expected", "Leave it to NUM_CLASSES.")
     if not _is_whole(config.VALIDATION_STEPS) or config.VALIDATION_STEPS < 0:
         _refuse(config, "VALIDATION_STEPS", "a whole number of at least 0 is expected (0: no validation)")
+    if not isinstance(config.DETERMINISTIC, bool):
+        _refuse(config, "DETERMINISTIC", "True or False is expected")
+    if config.KEEP_LAST is not None and (not _is_whole(config.KEEP_LAST) or config.KEEP_LAST < 1):
+        _refuse(config, "KEEP_LAST", "a whole number of at least 1, or None for all, is expected")
+    if config.KEEP_BEST is not None and (not isinstance(config.KEEP_BEST, str) or config.KEEP_LAST is None):
+        remedy = 'Set KEEP_LAST = 1, KEEP_BEST = "val_loss", say.'
+        _refuse(config, "KEEP_BEST", "the name of a figure, with KEEP_LAST set, or None is expected", remedy)
+    if config.TIME_LIMIT is not None and (not _is_number(config.TIME_LIMIT) or config.TIME_LIMIT <= 0):
+        _refuse(config, "TIME_LIMIT", "a number of seconds above 0, or None, is expected", "Set 8 * 3600 for eight hours.")
     if not _is_whole(config.SEED) or config.SEED < 0:
         _refuse(config, "SEED", "a whole number of at least 0 is expected")
 

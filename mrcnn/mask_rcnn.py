@@ -14,7 +14,7 @@ from mrcnn.data.dataset import Dataset
 from mrcnn.inference import inspect, predict
 from mrcnn.log import log
 from mrcnn.results import Detections
-from mrcnn.training import layer_groups, optimizer, runs, trainer
+from mrcnn.training import determinism, layer_groups, optimizer, runs, schedules, session, trainer
 from mrcnn.weights import download, imagenet, layout, legacy_h5, loader, names, report
 
 #: Layers whose shape depends on the number of classes: exclude them to start from weights with other classes.
@@ -46,6 +46,7 @@ class MaskRCNN:
         self._random = inspect.Fingerprint(self.keras_model)
         self._optimizer: keras.optimizers.Optimizer | None = None
         self._compiled: tuple[Any, Any] = (None, None)  # what the model was last compiled for, and the learning rate
+        self._session = session.Session()
         self._started = False
         self._report: report.LoadReport | None = None
         self.set_log_dir()
@@ -53,7 +54,7 @@ class MaskRCNN:
     def build(self, mode: str, config: Config) -> keras.Model:
         """Build the network; see `build.build`."""
         if mode == "training":
-            keras.utils.set_random_seed(config.SEED)
+            determinism.start(config.SEED, config.DETERMINISTIC)
         return build.build(config, mode, saver=legacy_h5.save, loader=loader.load)
 
     # --- Weights -----------------------------------------------------------------------------------------------------------
@@ -64,14 +65,12 @@ class MaskRCNN:
         Raises:
             FileNotFoundError: there is none.
         """
-        for path in runs.checkpoints(self.model_dir, self.config.NAME):
-            try:
-                layout.describe(path)
-            except ValueError as error:
-                log(f"Skipping a broken checkpoint: {error}")
-                continue
-            return path
-        raise FileNotFoundError(f"Every checkpoint of the runs of {self.config.NAME!r} in {os.path.abspath(self.model_dir)} is broken.")
+        return session.last(self.model_dir, self.config.NAME, describe=layout.describe, whole_epochs=True)
+
+    def _last(self) -> str:
+        """What `find_last` finds; in training also the weights of a state inside an epoch, where the training was left."""
+        whole_epochs = self.mode != "training"
+        return session.last(self.model_dir, self.config.NAME, describe=layout.describe, whole_epochs=whole_epochs)
 
     def load_weights(
         self, filepath: str | os.PathLike[str], by_name: bool = False, exclude: Sequence[str] | None = None, verbose: int = 1
@@ -89,7 +88,9 @@ class MaskRCNN:
             ValueError: it does not fit, or can't be read; the message says what to do. The network is unchanged then.
         """
         self._report = loader.load(self.keras_model, filepath, by_name=by_name, exclude=tuple(exclude or ()))
-        self.set_log_dir(filepath, verbose=verbose)
+        found = self._session.load(os.fspath(filepath)) if self.mode == "training" and not exclude else None
+        checkpoint = found.checkpoint if found else os.fspath(filepath)  # a state inside an epoch has its weights elsewhere
+        self.set_log_dir(checkpoint, verbose=verbose)
         return self._report
 
     def load_initial_weights(self, spec: str, exclude: Sequence[str] | None = None) -> str | None:
@@ -120,7 +121,7 @@ class MaskRCNN:
             path = spec[len("imagenet:") :]
             imagenet.load(self.keras_model, path, exclude=tuple(exclude or ()))  # refuses another kind of file
         else:
-            path = self.find_last() if kind == "last" else spec
+            path = self._last() if kind == "last" else spec
         loaded = self.load_weights(path, by_name=True, exclude=exclude)
         if not loaded.loaded:
             raise ValueError(
@@ -150,11 +151,14 @@ class MaskRCNN:
         settings = {"momentum": momentum, "clip_norm": config.GRADIENT_CLIP_NORM, "weight_decay": config.WEIGHT_DECAY}
         plan = (config.OPTIMIZER, settings, [v.path for v in variables])
         numbers = all(isinstance(rate, (int, float)) for rate in (learning_rate, self._compiled[1]))
-        if numbers and plan == self._compiled[0] and self.keras_model.optimizer is self._optimizer:
+        memory = self._session.memory
+        if numbers and plan == self._compiled[0] and self.keras_model.optimizer is self._optimizer and not self._session.restored:
             self._optimizer.learning_rate = float(learning_rate)
         else:
+            if self._optimizer is not None and not self._session.restored:
+                memory.gather(self._optimizer)
             new = optimizer.build(config.OPTIMIZER, learning_rate, **settings)
-            optimizer.carry_over(self._optimizer, new, variables)
+            memory.give(new, variables)
             self._optimizer = new
             self.keras_model.compile(optimizer=new, jit_compile=False if keras.backend.backend() == "tensorflow" else "auto")
         self._compiled = plan, learning_rate
@@ -205,39 +209,89 @@ class MaskRCNN:
         Raises:
             ValueError: wrong mode, bad data, layers that match nothing.
         """
+        self._check_training(train_dataset, val_dataset)
+        if isinstance(epochs, bool) or epochs != int(epochs):
+            raise ValueError(f"epochs = {epochs!r}: a whole number is expected, the total to reach")
+        if not callable(learning_rate):
+            schedules.check_rate(learning_rate)
+        epochs = int(epochs)
+        if epochs < self.epoch or (epochs == self.epoch and not self._session.pending):
+            more = f"Pass epochs={self.epoch + epochs} for {epochs} more."
+            log(f"Nothing to train: epochs = {epochs} is the total to reach, and {self.epoch} are done. {more}")
+            return None
+        plan = [self._session.single(layers, learning_rate, epochs, self.epoch)]
+        return self._fit(plan, train_dataset, val_dataset, augmentation, custom_callbacks, no_augmentation_sources)
+
+    def fit_stages(
+        self, train_dataset: Dataset, val_dataset: Dataset | None, stages: str | Sequence[Any], augmentation: Any = None,
+        custom_callbacks: Sequence[keras.callbacks.Callback] | None = None, no_augmentation_sources: Sequence[str] | None = None,
+    ) -> keras.callbacks.History | None:  # fmt: skip
+        """Train in stages, each with its layers, learning rate and epochs. A run that goes on finds the stage it was in.
+
+        A callback that stops training (EarlyStopping) ends its stage; the next follows. A time limit or Ctrl-C leaves all.
+
+        Args:
+            train_dataset: Prepared data set.
+            val_dataset: Prepared data set, or None.
+            stages: "heads:1e-3:5,all:1e-4:15:cosine", or a list of `schedules.Stage`, or of tuples (layers, learning rate, epochs[, schedule]). The
+                epochs are each stage's own, counted from the start of the run.
+            augmentation: As in `train`.
+            custom_callbacks: As in `train`.
+            no_augmentation_sources: As in `train`.
+
+        Returns:
+            Keras' History over all stages; None if all were done already.
+
+        Raises:
+            ValueError: wrong mode, bad data, an impossible stage.
+        """
+        self._check_training(train_dataset, val_dataset)
+        stages = schedules.stages(stages)
+        plan = self._session.plan(stages, self.epoch)
+        if not plan:
+            total = sum(stage.epochs for stage in stages)
+            log(f"Nothing to train: the stages end after {total} epochs, and {self.epoch} are done. Add a stage, or epochs to the last one.")
+            return None
+        return self._fit(plan, train_dataset, val_dataset, augmentation, custom_callbacks, no_augmentation_sources)
+
+    def _check_training(self, train_dataset: Dataset, val_dataset: Dataset | None) -> None:
         if self.mode != "training":
             raise ValueError(f"train needs MaskRCNN(mode='training', …); this one has mode {self.mode!r}.")
         for name, data in (("train_dataset", train_dataset), ("val_dataset", val_dataset)):
             if not hasattr(data, "image_ids") and not (data is None and name == "val_dataset"):
                 raise ValueError(f"{name} is {data!r}: a prepared Dataset is expected")
-        if isinstance(epochs, bool) or epochs != int(epochs):
-            raise ValueError(f"epochs = {epochs!r}: a whole number is expected, the total to reach")
-        if isinstance(learning_rate, (int, float)) and not 0 <= learning_rate < float("inf"):
-            raise ValueError(f"learning_rate = {learning_rate!r}: a number of at least 0 is expected, 0.001 say")
-        epochs = int(epochs)
-        if epochs <= self.epoch:
-            more = f"Pass epochs={self.epoch + epochs} for {epochs} more."
-            log(f"Nothing to train: epochs = {epochs} is the total to reach, and {self.epoch} are done. {more}")
-            return None
-        train, validation = trainer.feeds(
+
+    def _fit(
+        self, plan: Sequence[session.Planned], train_dataset: Dataset, val_dataset: Dataset | None, augmentation: Any, custom_callbacks: Any,
+        no_augmentation_sources: Any,
+    ) -> keras.callbacks.History:  # fmt: skip
+        feeds = trainer.feeds(
             train_dataset, val_dataset, self.config, self._anchors_for_targets, epoch=self.epoch, augmentation=augmentation,
             no_augmentation_sources=no_augmentation_sources,
         )  # fmt: skip
         self._claim_folder()
-        log(report.describe(self._report) if not self._started else f"Going on with the weights of epoch {self.epoch}.")
-        log(f"\nStarting at epoch {self.epoch}. LR={learning_rate}\n")
-        log(f"Checkpoint Path: {self.checkpoint_path}")
-        self.set_trainable(layers)
-        self.compile(learning_rate, self.config.LEARNING_MOMENTUM)
-        self._started = True
-        run = runs.Run(self.log_dir, self.checkpoint_path, self.epoch)
-        history = trainer.fit(self.keras_model, train, validation, run, epochs, custom_callbacks or ())
-        self.epoch += len(history.epoch)  # fewer than asked for if a callback stopped it
+        history = trainer.Figures()
+        for number, planned in enumerate(plan):
+            if number:
+                planned = planned._replace(start=self.epoch)  # the stage before may have ended early
+            log(report.describe(self._report) if not self._started else f"Going on with the weights of epoch {self.epoch}.")
+            log(f"\nStarting at epoch {self.epoch}. LR={planned.stage.learning_rate}\n")
+            log(f"Checkpoint Path: {self.checkpoint_path}")
+            self.set_trainable(planned.stage.layers)
+            self.compile(planned.stage.rate(0, feeds[0].steps), self.config.LEARNING_MOMENTUM)
+            self._started = True
+            run = runs.Run(self.log_dir, self.checkpoint_path, self.epoch)
+            left = self._session.fit(self.keras_model, planned, run, self.config, feeds, custom_callbacks or (), history, self._moved)
+            if left:
+                break
         return history
+
+    def _moved(self, epoch: int) -> None:
+        self.epoch = epoch
 
     def _claim_folder(self) -> None:
         """Another run may have taken the folder of a new run since this model was made."""
-        if self.epoch == 0 and not self._started and os.path.exists(self.log_dir):
+        if self.epoch == 0 and not self._started and self._session.resume is None and os.path.exists(self.log_dir):
             self._use(runs.new(self.model_dir, self.config.NAME))
 
     def _anchors_for_targets(self, image_shape: tuple[int, ...]) -> np.ndarray:

@@ -26,7 +26,8 @@ CONTRACT = {
     "USE_RPN_ROIS": True, "TRAIN_BN": False, "GRADIENT_CLIP_NORM": 5.0,
 }  # fmt: skip
 CONTRACT_ARRAYS = {"MEAN_PIXEL": [123.7, 116.8, 103.9], "RPN_BBOX_STD_DEV": [0.1, 0.1, 0.2, 0.2], "BBOX_STD_DEV": [0.1, 0.1, 0.2, 0.2]}
-OWN = {"SEED", "OPTIMIZER", "FOLD_BATCH_NORM", "PRECISION"}  # parameters that the original has not, and that correct nothing
+# Parameters that the original has not, and that correct nothing.
+OWN = {"SEED", "OPTIMIZER", "FOLD_BATCH_NORM", "PRECISION", "DETERMINISTIC", "KEEP_LAST", "KEEP_BEST", "TIME_LIMIT"}
 
 
 @pytest.mark.parametrize("name", CONTRACT)

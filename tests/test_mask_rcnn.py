@@ -10,7 +10,7 @@ import pytest
 import tiny
 
 from mrcnn.mask_rcnn import MaskRCNN
-from mrcnn.training import callbacks, mean_average_precision, trainer
+from mrcnn.training import keeper, mean_average_precision, optimizer, runs, trainer
 from mrcnn.training.mean_average_precision import MeanAveragePrecisionCallback
 
 LOSSES = ("rpn_class_loss", "rpn_bbox_loss", "mrcnn_class_loss", "mrcnn_bbox_loss", "mrcnn_mask_loss")
@@ -346,14 +346,15 @@ def test_weights_that_are_not_finite_are_no_checkpoint(trained, tmp_path):
     network = trained["inference"].keras_model
     kernel = network.get_layer("fpn_p2").kernel
     kept = keras.ops.convert_to_numpy(kernel).copy()
-    checkpoint = callbacks.Checkpoint(str(tmp_path / "mask_rcnn_{epoch:04d}.h5"))
-    checkpoint.set_model(network)
+    keep = keeper.Keeper(runs.Run(str(tmp_path), str(tmp_path / "mask_rcnn_{epoch:04d}.h5")), optimizer.Memory(), {})
+    keep.begin(network, None, [])
     kernel.assign(np.full(kept.shape, np.nan, np.float32))
     with pytest.raises(FloatingPointError, match="not finite"):
-        checkpoint.on_epoch_end(0, {"loss": 1.0})
+        keep.save_epoch(1, {"loss": 1.0})
     kernel.assign(kept)
-    checkpoint.on_epoch_end(0, {"loss": 1.0})
-    assert os.listdir(tmp_path) == ["mask_rcnn_0001.h5"]
+    assert os.listdir(tmp_path) == ["state"] and not os.listdir(tmp_path / "state")
+    keep.save_epoch(1, {"loss": 1.0})
+    assert sorted(os.listdir(tmp_path)) == ["mask_rcnn_0001.h5", "state"]
 
 
 @pytest.mark.parametrize(

@@ -1,48 +1,12 @@
-"""What happens at the end of each epoch besides the mAP: the checkpoint, and the CSV log."""
+"""What happens at the end of each epoch besides the checkpoint and the mAP: the CSV log, the count of skipped images, TensorBoard."""
 
 import csv
-import math
 import os
 from typing import Any
 
 import keras
 
 from mrcnn.log import log
-
-
-class Checkpoint(keras.callbacks.Callback):
-    """Write the weights after each epoch, atomically.
-
-    Args:
-        path: With a field for the epoch: ".../mask_rcnn_fashion_{epoch:04d}.h5".
-
-    Raises (in training):
-        FloatingPointError: the loss or a weight is nan or infinite; nothing is written, so the last checkpoint stays the last good one.
-    """
-
-    def __init__(self, path: str):
-        super().__init__()
-        self.path = path
-        self.last: str | None = None
-
-    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Write the checkpoint of epoch + 1 (files count from 1)."""
-        loss = (logs or {}).get("loss", 0.0)
-        if not math.isfinite(loss):
-            bad = ", ".join(name for name, value in (logs or {}).items() if not math.isfinite(value))
-            raise FloatingPointError(
-                f"The loss of epoch {epoch + 1} is {loss} ({bad}). No checkpoint is written; the last one is {self.last or 'none of this run'}. "
-                "Lower the learning rate, and check the images and masks of the data set."
-            )
-        bad = [v.path for v in self.model.trainable_variables if not bool(keras.ops.all(keras.ops.isfinite(v)))]
-        if bad:
-            raise FloatingPointError(
-                f"After epoch {epoch + 1} {len(bad)} weights are not finite ({bad[0]}, …): the last step diverged. No checkpoint is written; the "
-                f"last one is {self.last or 'none of this run'}. Lower the learning rate."
-            )
-        path = self.path.format(epoch=epoch + 1)
-        self.model.save_weights(path)
-        self.last = path
 
 
 class CsvLog(keras.callbacks.Callback):

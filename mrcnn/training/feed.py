@@ -16,13 +16,14 @@ class Feed(keras.utils.PyDataset):
     Args:
         batches: Where the batches come from; batch i of epoch e is the same whoever asks for it.
         epoch: First epoch, from 0; counts up by itself.
+        first_step: Steps of the first epoch that are done already; such a feed serves for that epoch alone.
         num_random_rois: With USE_RPN_ROIS off, the rois an image to draw around the instances. 0: none are fed.
         **kwargs: workers and max_queue_size of `keras.utils.PyDataset`.
     """
 
-    def __init__(self, batches: pipeline.Batches, epoch: int = 0, num_random_rois: int = 0, **kwargs: Any):
+    def __init__(self, batches: pipeline.Batches, epoch: int = 0, num_random_rois: int = 0, first_step: int = 0, **kwargs: Any):
         super().__init__(**kwargs)
-        self.batches, self.epoch, self.num_random_rois = batches, epoch, num_random_rois
+        self.batches, self.epoch, self.num_random_rois, self.first_step = batches, epoch, num_random_rois, first_step
         self._announced: tuple[int, tuple[keras.KerasTensor, ...]] | None = None
 
     def announce(self, inputs: Sequence[keras.KerasTensor]) -> None:
@@ -40,13 +41,23 @@ class Feed(keras.utils.PyDataset):
         """From now on batches are asked for to train on them."""
         self._announced = None
 
-    def __len__(self) -> int:
+    @property
+    def steps(self) -> int:
+        """Of a whole epoch."""
         return len(self.batches)
+
+    def at(self, epoch: int, first_step: int = 0) -> "Feed":
+        """The same batches from another place on."""
+        return Feed(self.batches, epoch, self.num_random_rois, first_step)
+
+    def __len__(self) -> int:
+        return len(self.batches) - self.first_step
 
     def __getitem__(self, index: int) -> tuple[tuple[np.ndarray, ...]]:
         announced = self._announced
         if announced is not None and announced[0] == threading.get_ident():  # Keras' worker threads load ahead before an epoch begins
             return (announced[1],)
+        index += self.first_step
         arrays = self.batches.batch(self.epoch, index)
         if self.num_random_rois:
             arrays.append(self._random_rois(arrays, index))

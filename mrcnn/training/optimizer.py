@@ -3,6 +3,7 @@
 from typing import Any
 
 import keras
+import numpy as np
 
 _NAME = "optimizer"  # part of the paths of its variables, by which the state of one stage finds its place in the next
 _NOT_STATE = ("learning_rate", "iteration")
@@ -27,27 +28,33 @@ def build(kind: str, learning_rate: Any, *, momentum: float, clip_norm: float | 
     return optimizer
 
 
-def carry_over(old: keras.optimizers.Optimizer | None, new: keras.optimizers.Optimizer, variables: list[Any]) -> int:
-    """Build `new` for the variables and give it what `old` has gathered for them (momentum and the like), matched by the variables' paths.
-
-    AdamW's count of steps, which corrects the bias of young averages, is kept only where every average is.
+class Memory:
+    """What optimizers have gathered for each variable (momentum and the like), across stages that train other layers, and across processes.
 
     Args:
-        old: Optimizer of the stage before; None gives nothing.
-        new: Not yet built.
-        variables: What `new` will train.
-
-    Returns:
-        Number of state variables carried over.
+        arrays: Of another process; path of the optimizer's variable to value.
     """
-    new.build(variables)
-    if old is None or type(old) is not type(new):
-        return 0
-    gathered = {v.path: v for v in old.variables}
-    state = [v for v in new.variables if not v.path.endswith(_NOT_STATE)]
-    carried = [v for v in state if v.path in gathered]
-    for variable in carried:
-        variable.assign(gathered[variable.path])
-    if len(carried) == len(state):
-        new.iterations.assign(old.iterations)
-    return len(carried)
+
+    def __init__(self, arrays: dict[str, np.ndarray] | None = None):
+        self.arrays = dict(arrays or {})
+
+    def gather(self, optimizer: keras.optimizers.Optimizer) -> None:
+        """Remember the state of an optimizer."""
+        self.arrays.update({v.path: np.array(v) for v in optimizer.variables if not v.path.endswith("learning_rate")})
+
+    def give(self, optimizer: keras.optimizers.Optimizer, variables: list[Any]) -> int:
+        """Build an optimizer for the variables and give it what is remembered for them.
+
+        AdamW's count of steps, which corrects the bias of young averages, is kept only where every average is.
+
+        Returns:
+            Number of state variables given.
+        """
+        optimizer.build(variables)
+        state = [v for v in optimizer.variables if not v.path.endswith(_NOT_STATE)]
+        known = [v for v in state if v.path in self.arrays]
+        for variable in known:
+            variable.assign(self.arrays[variable.path])
+        if len(known) == len(state) and optimizer.iterations.path in self.arrays:
+            optimizer.iterations.assign(self.arrays[optimizer.iterations.path])
+        return len(known)

@@ -46,26 +46,40 @@ def of_checkpoint(path: str, model_dir: str, name: str) -> Run | None:
     return Run(folder, _pattern(folder, name), int(match["epoch"]))
 
 
+def folders(model_dir: str, name: str) -> list[str]:
+    """Folders of all runs of this name, the newest first.
+
+    Raises:
+        FileNotFoundError: there is none.
+    """
+    found = []
+    if os.path.isdir(model_dir):
+        own = re.compile(re.escape(name.lower()) + r"(\d{8}T\d{4})")
+        found = sorted(((m[1], f) for f in os.listdir(model_dir) if (m := own.fullmatch(f))), reverse=True)
+    if not found:
+        place, form = os.path.abspath(model_dir), f"{name.lower()}YYYYMMDDTHHMM"
+        raise FileNotFoundError(f"There is no run of {name!r} in {place} (folders named {form}). Train first, or check the folder (--logs).")
+    return [os.path.join(model_dir, folder) for _, folder in found]
+
+
+def checkpoints_of(folder: str) -> list[str]:
+    """Checkpoints of one run, the last epoch first."""
+    place = os.path.abspath(folder)
+    epochs = [(int(m["epoch"]), f) for f in os.listdir(folder) if (m := _CHECKPOINT.match(os.path.join(place, f)))]
+    return [os.path.join(folder, file) for _, file in sorted(epochs, reverse=True)]
+
+
 def checkpoints(model_dir: str, name: str) -> Iterator[str]:
     """Checkpoints of all runs of this name, newest run first, in a run the last epoch first.
 
     Raises:
         FileNotFoundError: there is no run of this name, or no checkpoint in any.
     """
-    folders = []
-    if os.path.isdir(model_dir):
-        own = re.compile(re.escape(name.lower()) + r"(\d{8}T\d{4})")
-        folders = sorted((m[1], f) for f in os.listdir(model_dir) if (m := own.fullmatch(f)))
-    if not folders:
-        place, form = os.path.abspath(model_dir), f"{name.lower()}YYYYMMDDTHHMM"
-        raise FileNotFoundError(f"There is no run of {name!r} in {place} (folders named {form}). Train first, or check the folder (--logs).")
     found = False
-    for _, folder in reversed(folders):
-        path = os.path.join(model_dir, folder)
-        epochs = [(int(m["epoch"]), f) for f in os.listdir(path) if (m := _CHECKPOINT.match(os.path.join(os.path.abspath(path), f)))]
-        for _, file in sorted(epochs, reverse=True):
+    for folder in folders(model_dir, name):
+        for path in checkpoints_of(folder):
             found = True
-            yield os.path.join(path, file)
+            yield path
     if not found:
         raise FileNotFoundError(f"The runs of {name!r} in {os.path.abspath(model_dir)} hold no checkpoint yet (the first is written after an epoch).")
 

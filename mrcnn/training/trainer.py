@@ -1,5 +1,8 @@
 """Fitting: the feeds, the callbacks in their order, and Keras' `fit`."""
 
+from __future__ import annotations
+
+import contextlib
 import os
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -10,10 +13,14 @@ import numpy as np
 from mrcnn.config import Config
 from mrcnn.data import pipeline
 from mrcnn.data.dataset import Dataset
+from mrcnn.log import log
 from mrcnn.training import callbacks
 from mrcnn.training.feed import Feed
+from mrcnn.training.keeper import Checkpoint, EpochDone, Keeper, StageOver
+from mrcnn.training.leaving import Leaving, Left
 from mrcnn.training.mean_average_precision import MeanAveragePrecisionCallback
-from mrcnn.training.runs import Run
+from mrcnn.training.schedules import Rates
+from mrcnn.training.state import State
 
 Anchors = Callable[[tuple[int, ...]], np.ndarray]
 
@@ -48,35 +55,85 @@ def feeds(
 
 
 def fit(
-    model: keras.Model, train: Feed, validation: Feed | None, run: Run, epochs: int, custom_callbacks: Sequence[keras.callbacks.Callback] = ()
-) -> keras.callbacks.History:
-    """Train from `run.epoch` to `epochs`.
+    model: keras.Model, train: Feed, validation: Feed | None, keeper: Keeper, rates: Rates, epochs: int, *, resume: State | None = None,
+    custom_callbacks: Sequence[keras.callbacks.Callback] = (), deadline: float | None = None, history: Figures | None = None,
+) -> Leaving:  # fmt: skip
+    """Train from where the keeper stands to `epochs`.
 
     Order at an epoch's end: checkpoint, mAP from that checkpoint, the user's callbacks, CSV, TensorBoard; so what the mAP puts in the logs reaches
-    all that come after it.
+    all that come after it. The state is complete only after all of them.
 
     Args:
         model: Compiled training model.
-        train: Batches of training.
+        train: Batches of training, at the epoch and step to begin with.
         validation: Batches of validation, or None.
-        run: Where to write; its folder is made here.
+        keeper: Saves; its run says from which epoch on.
+        rates: Learning rate of this stage.
         epochs: Total to reach.
+        resume: State to go on from; the weights and the optimizer have it already.
         custom_callbacks: The user's.
+        deadline: `time.monotonic()` at which to be gone; None: never.
+        history: Where the figures go; several fits may share one.
+
+    Returns:
+        How the fit was left, if it was: see `Leaving.reason`.
     """
-    os.makedirs(run.log_dir, exist_ok=True)
     own = list(custom_callbacks or ())
     of_map = [c for c in own if isinstance(c, MeanAveragePrecisionCallback)]
     others = [c for c in own if not isinstance(c, MeanAveragePrecisionCallback)]
-    order = [
-        callbacks.Checkpoint(run.checkpoint_path),
-        *of_map,
-        *others,
-        callbacks.CsvLog(os.path.join(run.log_dir, "training.csv")),
-        *callbacks.tensorboard(run.log_dir),
-        callbacks.SkippedImages(train.batches, validation and validation.batches),
-    ]
+    epoch, step = keeper.run.epoch, train.first_step
+    done, leaving = EpochDone(keeper), Leaving(keeper, deadline, step, train.steps)
+    keeper.begin(model, rates, [*of_map, *others])
+    after = [
+        *of_map, *others, callbacks.CsvLog(os.path.join(keeper.run.log_dir, "training.csv")), *callbacks.tensorboard(keeper.run.log_dir),
+        callbacks.SkippedImages(train.batches, validation and validation.batches), Figures() if history is None else history,
+    ]  # fmt: skip
+    order = [rates, Checkpoint(keeper), *after, done, leaving]
+    if resume is not None:
+        rates.resume(resume.facts.get("rates", {}))
+        done.noted, done.after = resume.facts.get("callbacks", ()), after
+        done.means = {name: array for name, array in resume.arrays.items() if name.startswith("metric/")} if step else {}
+        done.pending = _pending(model, validation, resume)
+    with leaving, contextlib.suppress(Left, StageOver):
+        if step:
+            _fit(model, train, validation, epoch, epoch + 1, order)
+            train, epoch = train.at(epoch + 1), epoch + 1
+        if done.pending is not None or (epoch < epochs and not (step and model.stop_training)):
+            _fit(model, train, validation, epoch, epochs, order)
+        return leaving
+    for callback in order:  # Keras' fit was left in its middle: nobody has told them of its end
+        callback.on_train_end(None)
+    return leaving
+
+
+class Figures(keras.callbacks.History):
+    """Keras' History over several fits."""
+
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+        """Keep what is there."""
+        self.epoch = getattr(self, "epoch", [])
+        self.model.history = self
+
+
+def _fit(
+    model: keras.Model, train: Feed, validation: Feed | None, start: int, epochs: int, order: Sequence[keras.callbacks.Callback]
+) -> None:  # fmt: skip
     if keras.backend.backend() == "tensorflow":
         for feed in (train, validation):
             if feed is not None:
                 feed.announce(model.inputs)
-    return model.fit(train, initial_epoch=run.epoch, epochs=epochs, validation_data=validation, callbacks=order)
+    # The pipeline has shuffled: the order is its own, a function of (seed, epoch, index).
+    model.fit(train, initial_epoch=start, epochs=epochs, validation_data=validation, callbacks=list(order), shuffle=False)
+
+
+def _pending(model: keras.Model, validation: Feed | None, resume: State) -> dict[str, Any] | None:
+    """Figures of an epoch whose end was cut off, its validation done where it is missing; None where no end is due."""
+    if not resume.facts.get("pending"):
+        return None
+    logs = dict(resume.facts["logs"])
+    log(f"The end of epoch {resume.facts['epoch']} was cut off: it is done now.")
+    if validation is not None and "val_loss" not in logs:
+        if keras.backend.backend() == "tensorflow":
+            validation.announce(model.inputs)
+        logs.update({f"val_{name}": value for name, value in model.evaluate(validation, verbose=0, return_dict=True).items()})
+    return logs

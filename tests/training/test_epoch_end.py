@@ -1,52 +1,9 @@
-"""What happens at an epoch's end: checkpoint, CSV, the count of skipped images."""
+"""What happens at an epoch's end: CSV, the count of skipped images."""
 
 import csv
-import math
 import types
 
-import pytest
-
 from mrcnn.training import callbacks
-
-
-class Weights:
-    """Stands for a model: notes where it was saved."""
-
-    trainable_variables = ()
-
-    def __init__(self):
-        self.saved = []
-
-    def save_weights(self, path):
-        self.saved.append(path)
-
-
-def checkpoint():
-    callback = callbacks.Checkpoint("run/mask_rcnn_x_{epoch:04d}.h5")
-    callback.set_model(Weights())
-    return callback
-
-
-def test_checkpoint_counts_epochs_from_one():
-    callback = checkpoint()
-    callback.on_epoch_end(0, {"loss": 1.0})
-    callback.on_epoch_end(11, {"loss": 1.0})
-    assert callback.model.saved == ["run/mask_rcnn_x_0001.h5", "run/mask_rcnn_x_0012.h5"]
-
-
-@pytest.mark.parametrize("loss", [math.nan, math.inf])
-def test_bad_loss_ends_training_and_leaves_the_last_good_checkpoint(loss):
-    callback = checkpoint()
-    callback.on_epoch_end(0, {"loss": 1.0})
-    message = r"loss of epoch 2 is (nan|inf) \(loss, mrcnn_bbox_loss\).*last one is run/mask_rcnn_x_0001\.h5.*Lower"
-    with pytest.raises(FloatingPointError, match=message):
-        callback.on_epoch_end(1, {"loss": loss, "mrcnn_bbox_loss": loss, "rpn_class_loss": 0.1})
-    assert callback.model.saved == ["run/mask_rcnn_x_0001.h5"]
-
-
-def test_bad_loss_in_the_first_epoch():
-    with pytest.raises(FloatingPointError, match="none of this run"):
-        checkpoint().on_epoch_end(0, {"loss": math.nan})
 
 
 def rows(path):

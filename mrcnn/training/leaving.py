@@ -1,0 +1,127 @@
+"""Leaving a training cleanly before its end: Ctrl-C, SIGTERM, a time limit. It is saved after the running step and can go on exactly there."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from typing import Any
+
+import keras
+
+from mrcnn.log import log
+from mrcnn.training.keeper import Keeper
+
+
+class Left(Exception):  # noqa: N818 (no error: a way out of Keras' fit)
+    """The training was left, its state saved."""
+
+
+class Leaving(keras.callbacks.Callback):
+    """Watches signals and the clock during a fit; last of the callbacks.
+
+    The first Ctrl-C or SIGTERM asks to stop after the running step, the second stops at once. While an epoch's end is worked on (mAP), whose
+    weights are saved, the first stops at once too. Signals are watched only where they can be: in the main thread, unless a program has a handler of
+    its own.
+
+    Args:
+        keeper: Saves.
+        deadline: `time.monotonic()` at which the process should be gone; None: never.
+        first_step: Where the first epoch goes on.
+        steps: An epoch.
+    """
+
+    def __init__(self, keeper: Keeper, deadline: float | None, first_step: int, steps: int):
+        super().__init__()
+        self.keeper, self.deadline, self.steps = keeper, deadline, steps
+        self.reason: str | None = None
+        self.signal: int | None = None
+        self._first_step, self._offset = first_step, 0
+        self._epoch = keeper.epoch
+        self._training_logs: dict[str, Any] = {}
+        self._seconds = {"step": 0.0, "validation": 0.0}  # the longest
+        self._since = time.monotonic()
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> Leaving:
+        if threading.current_thread() is threading.main_thread():
+            for number, usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGTERM, signal.SIG_DFL)):
+                if signal.getsignal(number) == usual:
+                    self._before[number] = signal.signal(number, self._handle)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def leave_as_asked(self) -> None:
+        """After the fit has been left: end as the signal would have; a time limit just returns."""
+        if self.signal == signal.SIGINT:
+            raise KeyboardInterrupt
+        if self.signal is not None:
+            raise SystemExit(128 + self.signal)
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Note where the epoch begins."""
+        self._epoch, self._offset, self._first_step = epoch, self._first_step, 0
+
+    def on_train_batch_begin(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        """From here to the step's end nothing can be saved."""
+        self.keeper.saved = False
+        self._since = time.monotonic()
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        """Leave if that is asked for, or if the time would not suffice for another step."""
+        self._note("step")
+        step = self._offset + batch + 1
+        self._training_logs = dict(logs or {})
+        if step < self.steps:
+            if self._must_leave(self._seconds["step"]):
+                self.keeper.save_step(self._epoch, step)
+                self._leave(f"step {step} of epoch {self._epoch + 1}")
+        elif self._must_leave(self._seconds["validation"]):
+            self._leave_before_validation()
+
+    def on_test_begin(self, logs: dict[str, Any] | None = None) -> None:
+        """Take the time of validation."""
+        self._since = time.monotonic()
+
+    def on_test_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        """Leave in the middle of validation: it is done again."""
+        if not self.keeper.saved and self._must_leave(0.0):
+            self._leave_before_validation()
+
+    def on_test_end(self, logs: dict[str, Any] | None = None) -> None:
+        """Take the time of validation."""
+        self._note("validation")
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Leave between two epochs."""
+        if not self.model.stop_training and self._must_leave(self._seconds["step"]):
+            self._leave(f"the end of epoch {epoch + 1}")
+
+    def _leave_before_validation(self) -> None:
+        self.keeper.save_epoch(self._epoch + 1, self._training_logs)
+        self._leave(f"the last step of epoch {self._epoch + 1}; its validation is done when the training goes on")
+
+    def _leave(self, place: str) -> None:
+        log(f"{self.reason}: the training is left at {place}. Everything is saved; --weights last, or load_initial_weights('last'), goes on there.")
+        raise Left
+
+    def _must_leave(self, ahead: float) -> bool:
+        """Whether a signal came, or less time is left than what lies ahead and two saves take."""
+        if self.reason is None and self.deadline is not None:
+            left = self.deadline - time.monotonic()
+            if left < 1.5 * ahead + 2.0 * self.keeper.seconds:
+                self.reason = "Time limit"
+        return self.reason is not None
+
+    def _note(self, what: str) -> None:
+        self._seconds[what] = max(self._seconds[what], time.monotonic() - self._since)
+
+    def _handle(self, number: int, frame: Any) -> None:
+        self.signal = number
+        if self.reason is not None or self.keeper.saved:
+            self.leave_as_asked()
+        self.reason = "Ctrl-C" if number == signal.SIGINT else signal.Signals(number).name
+        log(f"\n{self.reason}: stopping after this step; once more stops at once, without saving it.")

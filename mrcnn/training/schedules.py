@@ -1,0 +1,241 @@
+"""Stages of a training and how the learning rate moves within one: constant, steps or a cosine, after a warmup; or a schedule of Keras.
+
+A schedule is a factor on the stage's rate, a pure function of the step within the stage, so that a resumed training finds its place again.
+
+Source: He et al., Mask R-CNN, section 3.1 (steps); Goyal et al. 2017, section 2.2 (linear warmup); Loshchilov & Hutter 2017 (cosine).
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+
+EXAMPLE = "heads:1e-3:5,4+:1e-3:10,all:1e-4:15:cosine"
+_FORM = "layers:rate:epochs or layers:rate:epochs:schedule"
+_SCHEDULES = "constant, cosine, step@8/11 (epochs of the stage after which the rate falls to a tenth), each also behind warmup@500+ (steps)"
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """Factor on a stage's learning rate.
+
+    Attributes:
+        kind: "constant", "cosine" (from 1 to `final` over the stage) or "step" (times `gamma` after each of the `milestones`).
+        warmup: Steps over which the factor rises from near 0, in a straight line; the schedule runs beneath it.
+        milestones: Epochs of the stage.
+        gamma: Of "step".
+        final: Of "cosine".
+    """
+
+    kind: str = "constant"
+    warmup: int = 0
+    milestones: tuple[float, ...] = ()
+    gamma: float = 0.1
+    final: float = 0.0
+
+    def factor(self, step: int, steps: int, steps_per_epoch: int) -> float:
+        """Factor at a step.
+
+        Args:
+            step: Of the stage, from 0.
+            steps: Of the whole stage.
+            steps_per_epoch: To find the milestones.
+
+        >>> [round(Schedule("cosine").factor(step, 4, 2), 3) for step in range(4)]
+        [1.0, 0.854, 0.5, 0.146]
+        >>> [round(Schedule("step", warmup=2, milestones=(2,)).factor(step, 6, 2), 3) for step in range(6)]
+        [0.5, 1.0, 1.0, 1.0, 0.1, 0.1]
+        """
+        if self.kind == "cosine":
+            value = self.final + (1.0 - self.final) * 0.5 * (1.0 + math.cos(math.pi * min(1.0, step / max(1, steps))))
+        else:
+            value = self.gamma ** sum(step >= epoch * steps_per_epoch for epoch in self.milestones)
+        return value * min(1.0, (step + 1) / self.warmup) if self.warmup else value
+
+    @property
+    def moves(self) -> bool:
+        """Whether the factor is ever another than 1."""
+        return self.kind == "cosine" or bool(self.milestones) or bool(self.warmup)
+
+
+CONSTANT = Schedule()
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A stretch of training.
+
+    Attributes:
+        layers: heads, 3+, 4+, 5+, all, or a regular expression on layer names.
+        learning_rate: A number, or a LearningRateSchedule of Keras, which is asked with the step within the stage.
+        epochs: Of this stage alone.
+        schedule: Factor on a number; see `Schedule`.
+
+    Raises:
+        ValueError: an impossible rate, number of epochs or schedule.
+    """
+
+    layers: str
+    learning_rate: Any
+    epochs: int
+    schedule: Schedule = CONSTANT
+
+    def __post_init__(self) -> None:
+        if isinstance(self.epochs, bool) or not isinstance(self.epochs, int) or self.epochs < 1:
+            raise ValueError(f"A stage of {self.epochs!r} epochs: a whole number of at least 1 is expected")
+        if not isinstance(self.schedule, Schedule):
+            raise ValueError(f"schedule = {self.schedule!r}: a Schedule is expected, such as Schedule('cosine', warmup=500)")
+        if callable(self.learning_rate):
+            if self.schedule != CONSTANT:
+                raise ValueError("A stage takes a schedule of Keras as learning_rate, or a number and `schedule`; both were given.")
+        else:
+            check_rate(self.learning_rate)
+
+    def rate(self, step: int, steps_per_epoch: int) -> float:
+        """Learning rate at a step of the stage, from 0."""
+        if callable(self.learning_rate):
+            return float(self.learning_rate(step))
+        return self.learning_rate * self.schedule.factor(step, self.epochs * steps_per_epoch, steps_per_epoch)
+
+    @property
+    def moves(self) -> bool:
+        """Whether the rate changes by itself within the stage."""
+        return callable(self.learning_rate) or self.schedule.moves
+
+
+def check_rate(rate: Any) -> None:
+    """Refuse a learning rate that is no finite number of at least 0.
+
+    Raises:
+        ValueError: it says what was given.
+    """
+    if isinstance(rate, bool) or not isinstance(rate, (int, float)) or not 0 <= rate < float("inf"):
+        raise ValueError(f"learning_rate = {rate!r}: a number of at least 0 is expected, 0.001 say, or a LearningRateSchedule of Keras")
+
+
+def stages(given: str | Sequence[Any]) -> list[Stage]:
+    """Stages from text, from tuples (layers, learning rate, epochs[, schedule]), or as they are.
+
+    Raises:
+        ValueError: there is none, or one is not understood.
+
+    >>> stages("heads:1e-3:5,all:2e-3:12:warmup@500+step@8/11")[1].schedule
+    Schedule(kind='step', warmup=500, milestones=(8.0, 11.0), gamma=0.1, final=0.0)
+    """
+    if isinstance(given, str):
+        given = [parse_stage(part) for part in given.split(",") if part.strip()]
+    found = [item if isinstance(item, Stage) else _from_sequence(item) for item in given]
+    if not found:
+        raise ValueError(f"No stage was given. Write for example {EXAMPLE}")
+    return found
+
+
+def parse_stage(text: str) -> Stage:
+    """Read layers:rate:epochs[:schedule].
+
+    Raises:
+        ValueError: it is not of that form; the message says what to write.
+    """
+    match = re.fullmatch(r"\s*(.+?):([^:]+):(\d+)(?::([a-z].*))?\s*", text)
+    try:
+        layers, rate, epochs, schedule = match.groups()
+        rate = float(rate)
+    except (AttributeError, ValueError):
+        raise ValueError(f"Stage {text!r} is not {_FORM}. Write for example {EXAMPLE}") from None
+    return Stage(layers, rate, int(epochs), parse_schedule(schedule or "constant"))
+
+
+def parse_schedule(text: str) -> Schedule:
+    """Read constant, cosine, step@8/11, or warmup@500+ before one of them.
+
+    Raises:
+        ValueError: it is none of these.
+    """
+    match = re.fullmatch(r"(?:warmup@(\d+)(?:\+|$))?(?:(constant|cosine)|step@([\d./]+))?", text.strip())
+    if not match or not text.strip() or text.strip().endswith("+"):
+        raise ValueError(f"Schedule {text!r}: {_SCHEDULES} is expected")
+    warmup, kind, milestones = match.groups()
+    try:
+        epochs = tuple(float(epoch) for epoch in milestones.split("/")) if milestones else ()
+    except ValueError:
+        raise ValueError(f"Schedule {text!r}: {_SCHEDULES} is expected") from None
+    return Schedule("step" if epochs else kind or "constant", int(warmup or 0), epochs)
+
+
+def _from_sequence(item: Any) -> Stage:
+    if isinstance(item, str):
+        return parse_stage(item)
+    try:
+        layers, rate, epochs, *schedule = item
+    except (TypeError, ValueError):
+        raise ValueError(f"Stage {item!r}: a Stage or (layers, learning rate, epochs[, schedule]) is expected") from None
+    schedule = schedule[0] if schedule else CONSTANT
+    return Stage(layers, rate, epochs, parse_schedule(schedule) if isinstance(schedule, str) else schedule)
+
+
+class Rates(keras.callbacks.Callback):
+    """Set the learning rate of each step of a stage. No step is compiled anew: the rate is a variable.
+
+    What another callback does to the rate stays: a plateau that halves it halves what the schedule gives from then on. Where the stage's rate does
+    not move by itself, it is set once and then left to the others.
+
+    Args:
+        stage: See `Stage`.
+        start: Epoch at which it began, from 0.
+        steps_per_epoch: Of training.
+        first_step: Where the first epoch of this fit goes on.
+    """
+
+    def __init__(self, stage: Stage, start: int, steps_per_epoch: int, first_step: int = 0):
+        super().__init__()
+        self.stage, self.start, self.steps_per_epoch = stage, start, steps_per_epoch
+        self.factor = 1.0  # of others
+        self.current: float | None = None
+        self._first_step, self._offset = first_step, 0
+
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+        """Without a schedule: the rate where the training was left."""
+        if not self.stage.moves:
+            self._set(self.stage.learning_rate if self.current is None else self.current)
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Note where the epoch lies in the stage."""
+        self._offset = (epoch - self.start) * self.steps_per_epoch + self._first_step
+        self._first_step = 0
+
+    def on_train_batch_begin(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        """Set the rate of this step."""
+        if not self.stage.moves:
+            return
+        now = self._get()
+        if self.current and now != self.current:
+            self.factor *= now / self.current
+        self._set(self.stage.rate(self._offset + batch, self.steps_per_epoch) * self.factor)
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Show the rate among the figures, and note what others have made of it."""
+        if logs is not None:
+            logs["learning_rate"] = self._get()
+
+    def note(self) -> dict[str, float | None]:
+        """What a resumed training must know: see `resume`."""
+        now = self._get()
+        if not self.stage.moves:
+            return {"factor": 1.0, "current": now}
+        return {"factor": self.factor * (now / self.current if self.current else 1.0), "current": None}
+
+    def resume(self, noted: dict[str, Any]) -> None:
+        """Go on where `note` was taken."""
+        self.factor, self.current = float(noted.get("factor") or 1.0), noted.get("current")
+
+    def _get(self) -> float:
+        return float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
+
+    def _set(self, rate: float) -> None:
+        self.model.optimizer.learning_rate = rate
+        self.current = self._get()

@@ -1,0 +1,227 @@
+"""The training of one network from stage to stage: where it stands, what a saved state gives back, and each stage's fit."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import keras
+import numpy as np
+
+from mrcnn.config import Config
+from mrcnn.log import log
+from mrcnn.training import keeper, runs, schedules, state, trainer
+from mrcnn.training.feed import Feed
+from mrcnn.training.optimizer import Memory
+from mrcnn.training.schedules import Stage
+
+
+class Planned(NamedTuple):
+    """A stage with its place in the run.
+
+    Attributes:
+        stage: What to do.
+        start: Epoch at which it begins, from 0.
+        index: Of the stages.
+        count: Number of stages; 0 for a single call of train.
+    """
+
+    stage: Stage
+    start: int
+    index: int = 0
+    count: int = 0
+
+    @property
+    def end(self) -> int:
+        """Total of epochs when it is done."""
+        return self.start + self.stage.epochs
+
+
+class Session:
+    """What training remembers between two fits.
+
+    Attributes:
+        memory: Of the optimizers.
+        resume: State that the weights were loaded from or left at; None where training goes on at an epoch's beginning without one.
+        restored: True until the optimizer has been built from `memory` after a load.
+    """
+
+    def __init__(self) -> None:
+        self.memory, self.resume, self.restored = Memory(), None, False
+        self._started: float | None = None
+
+    def load(self, weights: str) -> state.State | None:
+        """Take the state that belongs to a weight file just loaded, if there is one; forget what was before.
+
+        Returns:
+            The state; also one whose arrays were dropped, so that only the weights go on.
+        """
+        self.memory, self.resume, self.restored = Memory(), None, True
+        path = state.of_weights(weights)
+        if path is None:
+            return None
+        try:
+            found = state.read(path)
+        except ValueError as error:
+            log(f"Only the weights are taken; the optimizer starts afresh, since the state beside them is not complete ({error}).")
+            return None
+        if not found.arrays:
+            log(f"The optimizer's state of epoch {found.facts['epoch']} was not kept (only the last {keeper.STATES_KEPT} are): it starts afresh.")
+        prefix = "optimizer/"
+        self.memory = Memory({name[len(prefix) :]: array for name, array in found.arrays.items() if name.startswith(prefix)})
+        self.resume = found
+        return found
+
+    def plan(self, stages: Sequence[Stage], epoch: int) -> list[Planned]:
+        """Stages that are still to be done after `epoch` finished epochs; the first may be begun.
+
+        A stage ends early where a callback stopped it (EarlyStopping): the next then begins at once. A saved state knows where its stage began.
+        """
+        noted = self.resume.facts.get("stage", {}) if self.resume else {}
+        known = noted.get("count") == len(stages) and noted.get("start", epoch + 1) <= epoch
+        planned, start = [], 0
+        for index, stage in enumerate(stages):
+            if known and index == noted["index"]:
+                start = noted["start"]
+            over = known and (index < noted["index"] or (index == noted["index"] and noted.get("ended")))
+            if known and index == noted["index"] + 1 and noted.get("ended"):
+                start = epoch
+            item = Planned(stage, start, index, len(stages))
+            if not over and (item.end > epoch or (item.end == epoch and self.pending)):
+                planned.append(item)
+            start = item.end
+        return planned
+
+    def single(self, layers: str, learning_rate: Any, epochs: int, epoch: int) -> Planned:
+        """One call of train as a stage; it began where the saved state of such a call says, else now."""
+        noted = self.resume.facts.get("stage", {}) if self.resume else {}
+        start = noted["start"] if noted.get("count") == 0 and noted.get("layers") == layers and noted["start"] <= epoch else epoch
+        return Planned(Stage(layers, learning_rate, max(1, epochs - start)), start)
+
+    @property
+    def pending(self) -> bool:
+        """Whether an epoch's end was cut off and is due."""
+        return bool(self.resume and self.resume.facts.get("pending"))
+
+    def fit(
+        self, model: keras.Model, planned: Planned, run: runs.Run, config: Config, feeds: tuple[Feed, Feed | None],
+        custom_callbacks: Sequence[keras.callbacks.Callback], history: trainer.Figures, moved: Callable[[int], None],
+    ) -> bool:  # fmt: skip
+        """Train a stage to its end.
+
+        Args:
+            model: Compiled.
+            planned: The stage.
+            run: Where it writes, and the epochs done.
+            config: Limits, and what the states say of it.
+            feeds: Of training and validation.
+            custom_callbacks: The user's.
+            history: Where the figures go.
+            moved: Told the number of finished epochs, however the fit ends.
+
+        Returns:
+            Whether the stage was left before its end, by a time limit say. (A callback that stops it ends it.)
+        """
+        self._started = time.monotonic() if self._started is None else self._started
+        resume, self.resume, self.restored = self.resume, None, False
+        train, validation = feeds
+        step = resume.facts["step"] if resume else 0
+        if resume:
+            self._compare(resume, order_of(train))
+            keeper.restore(model, resume.arrays)
+        stage = {"index": planned.index, "count": planned.count, "start": planned.start, "layers": planned.stage.layers, "ended": False}
+        facts = {"stage": stage, "order": order_of(train), "config": plain(config.to_dict()), **versions()}
+        keep = keeper.Keeper(run, self.memory, facts, config.KEEP_LAST, config.KEEP_BEST)
+        rates = schedules.Rates(planned.stage, planned.start, train.steps, step)
+        deadline = None if config.TIME_LIMIT is None else self._started + config.TIME_LIMIT
+        try:
+            leaving = trainer.fit(
+                model, train.at(run.epoch, step), validation, keep, rates, planned.end, resume=resume, custom_callbacks=custom_callbacks,
+                deadline=deadline, history=history,
+            )  # fmt: skip
+        finally:
+            moved(keep.epoch)
+        if leaving.reason is None:
+            return False
+        self.resume = state.read(state.facts_path(run.log_dir, keep.epoch, keep.step))
+        leaving.leave_as_asked()
+        return True
+
+    @staticmethod
+    def _compare(resume: state.State, order: dict[str, Any]) -> None:
+        """Say where the data come in another order than before: the training goes on, but not as it would have without the interruption."""
+        before = resume.facts.get("order", {})
+        changed = [f"{name} {before.get(name)!r} is now {value!r}" for name, value in order.items() if before.get(name) != value]
+        if changed:
+            log(f"The data are not those of the saved state ({'; '.join(changed)}): the training goes on, but not exactly as it would have.")
+
+
+def order_of(feed: Feed) -> dict[str, Any]:
+    """What the order of the training data hangs on."""
+    batches = feed.batches
+    return {"images": len(batches.dataset.image_ids), "batch_size": batches.batch_size, "steps": batches.steps, "seed": batches.seed}
+
+
+def versions() -> dict[str, str]:
+    """Versions that a state was written by."""
+    return {"keras": keras.__version__, "backend": keras.backend.backend()}
+
+
+def plain(value: Any) -> Any:
+    """A value of a Config as JSON knows it: arrays as lists, callables by their name, others as text."""
+    if isinstance(value, dict):
+        return {str(name): plain(item) for name, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    if isinstance(value, (np.ndarray, np.generic)):
+        return value.tolist()
+    if callable(value):
+        return f"{getattr(value, '__module__', '')}.{getattr(value, '__qualname__', type(value).__name__)}"
+    return value if value is None or isinstance(value, (bool, int, float, str)) else repr(value)
+
+
+def last(model_dir: str, name: str, *, describe: Callable[[str], Any], whole_epochs: bool) -> str:
+    """Weights of the newest complete checkpoint or state of this name's runs; broken ones are skipped, and said so.
+
+    In a run that keeps states a checkpoint is complete if its state is; in one without, if `describe` finds a weight file in it.
+
+    Args:
+        model_dir: Folder of the runs.
+        name: Of the configuration.
+        describe: Raises ValueError for a file that holds no weights.
+        whole_epochs: Leave out states inside an epoch.
+
+    Raises:
+        FileNotFoundError: there is none.
+    """
+    folders = runs.folders(model_dir, name)
+    seen = 0
+    for folder in folders:
+        keeps = os.path.isdir(os.path.join(folder, state.FOLDER))
+        for path in state.paths(folder):
+            facts = state.facts_of(path)
+            if facts and facts["step"] and whole_epochs:
+                continue
+            seen += 1
+            try:
+                return state.read(path).weights
+            except ValueError as error:
+                if facts and not os.path.exists(os.path.join(folder, facts["weights"])):
+                    continue  # deleted on purpose: KEEP_LAST, or by hand
+                log(f"Skipping a broken checkpoint: {error}")
+        for path in runs.checkpoints_of(folder):
+            seen += 1
+            if keeps and state.of_weights(path) is None:
+                log(f"Skipping {path}: it was not completed. Its weights alone can be loaded by this path.")
+            elif not keeps:
+                try:
+                    describe(path)
+                    return path
+                except ValueError as error:
+                    log(f"Skipping a broken checkpoint: {error}")
+    place = os.path.abspath(model_dir)
+    if seen:
+        raise FileNotFoundError(f"Every checkpoint of the runs of {name!r} in {place} is broken.")
+    raise FileNotFoundError(f"The runs of {name!r} in {place} hold no checkpoint yet (the first is written after an epoch).")

@@ -1,0 +1,186 @@
+"""Checkpoints and states on disk: complete or not there, verified, deleted only when they may be."""
+
+import json
+import math
+import os
+import random
+
+import keras
+import numpy as np
+import pytest
+
+from mrcnn.training import keeper, session, state
+from mrcnn.training.optimizer import Memory
+from mrcnn.training.runs import Run
+
+
+class Weights:
+    """Stands for a network: one weight, a file of some bytes."""
+
+    optimizer, metrics_variables, non_trainable_variables = None, (), ()
+
+    def __init__(self):
+        self.trainable_variables = [keras.Variable(np.zeros(2, np.float32))]
+
+    def save_weights(self, path):
+        with open(path, "wb") as file:
+            file.write(os.urandom(64))
+
+
+class Wait(keras.callbacks.Callback):
+    """Remembers a number, and was made with another."""
+
+    def __init__(self, patience=5):
+        super().__init__()
+        self.patience, self.wait = patience, 0
+
+
+@pytest.fixture
+def keep(tmp_path):
+    folder = tmp_path / "tiny20240101T0800"
+    folder.mkdir()
+    memory = Memory({"optimizer/w_momentum": np.arange(3, dtype=np.float32)})
+    made = keeper.Keeper(Run(str(folder), str(folder / "mask_rcnn_tiny_{epoch:04d}.h5")), memory, {"stage": {"index": 0}})
+    made.begin(Weights(), None, [])
+    return made
+
+
+def files(keep):
+    return sorted(os.path.relpath(os.path.join(at, f), keep.run.log_dir) for at, _, names in os.walk(keep.run.log_dir) for f in names)
+
+
+def test_an_epoch_is_a_checkpoint_and_a_state_that_verifies(keep):
+    keep.save_epoch(1, {"loss": 1.5})
+    found = state.read(state.facts_path(keep.run.log_dir, 1, 0))
+    assert os.path.basename(found.weights) == "mask_rcnn_tiny_0001.h5" and found.facts["pending"] and found.facts["logs"] == {"loss": 1.5}
+    np.testing.assert_array_equal(found.arrays["optimizer/optimizer/w_momentum"], [0, 1, 2])
+    keep.finish_epoch({"loss": 1.5, "val_map": 0.25}, ended=True)
+    found = state.read(found.path)
+    assert not found.facts["pending"] and found.facts["logs"]["val_map"] == 0.25 and found.facts["stage"] == {"index": 0, "ended": True}
+
+
+@pytest.mark.parametrize("loss", [math.nan, math.inf])
+def test_bad_loss_ends_training_and_leaves_the_last_good_checkpoint(keep, loss):
+    keep.save_epoch(1, {"loss": 1.0})
+    before = files(keep)
+    with pytest.raises(FloatingPointError, match=r"loss of epoch 2 is (nan|inf) \(loss, mrcnn_bbox_loss\).*last one is .*_0001\.h5.*Lower"):
+        keep.save_epoch(2, {"loss": loss, "mrcnn_bbox_loss": loss, "rpn_class_loss": 0.1})
+    assert files(keep) == before
+
+
+def test_bad_loss_in_the_first_epoch(keep):
+    with pytest.raises(FloatingPointError, match="none of this run"):
+        keep.save_epoch(1, {"loss": math.nan})
+
+
+def test_state_inside_an_epoch_goes_when_the_epoch_is_done_and_old_arrays_too(keep):
+    keep.save_step(0, 2)
+    assert files(keep) == ["state/0000_000002.h5", "state/0000_000002.json", "state/0000_000002.npz"]
+    for epoch in (1, 2, 3):
+        keep.save_epoch(epoch, {})
+        keep.finish_epoch({}, ended=False)
+    assert files(keep) == [
+        *(f"mask_rcnn_tiny_000{n}.h5" for n in (1, 2, 3)),
+        *(f"state/{n}" for n in ("0001_000000.json", "0002_000000.json", "0002_000000.npz", "0003_000000.json", "0003_000000.npz")),
+    ]
+    assert state.read(state.facts_path(keep.run.log_dir, 1, 0)).arrays == {}
+
+
+@pytest.mark.parametrize(("best", "kept"), [(None, [3, 4]), ("val_loss", [1, 3, 4]), ("val_map", [2, 3, 4]), ("absent", [3, 4])])
+def test_keep_last_and_best(keep, best, kept):
+    keep.keep_last, keep.keep_best = 2, best
+    other = os.path.join(keep.run.log_dir, "mask_rcnn_tiny_0009.h5")
+    open(other, "wb").close()  # somebody put it there: no state knows it
+    for epoch, (loss, score) in enumerate([(0.5, 0.1), (0.7, 0.9), (0.6, math.nan), (0.8, 0.3)], start=1):
+        keep.save_epoch(epoch, {})
+        keep.finish_epoch({"val_loss": loss, "val_map": score}, ended=False)
+    left = [f for f in files(keep) if f.endswith(".h5")]
+    assert left == [f"mask_rcnn_tiny_{n:04d}.h5" for n in (*kept, 9)]
+
+
+def find(keep, whole_epochs=False):
+    folder = os.path.dirname(keep.run.log_dir)
+    return os.path.relpath(session.last(folder, "Tiny", describe=lambda path: None, whole_epochs=whole_epochs), keep.run.log_dir)
+
+
+def test_last_is_the_furthest_complete_state(keep, capsys):
+    keep.save_epoch(1, {})
+    keep.save_epoch(2, {})
+    keep.save_step(2, 5)
+    assert find(keep) == "state/0002_000005.h5" and find(keep, whole_epochs=True) == "mask_rcnn_tiny_0002.h5"
+    with open(os.path.join(keep.run.log_dir, "state/0002_000005.npz"), "ab") as file:
+        file.write(b"x")
+    assert find(keep) == "mask_rcnn_tiny_0002.h5"
+    with open(os.path.join(keep.run.log_dir, "mask_rcnn_tiny_0002.h5"), "ab") as file:
+        file.write(b"x")
+    assert find(keep) == "mask_rcnn_tiny_0001.h5"
+    said = capsys.readouterr().out
+    assert "0002_000005.npz has changed since it was saved" in said and "mask_rcnn_tiny_0002.h5 has changed" in said
+
+
+def test_checkpoint_without_its_state_was_not_completed(keep, capsys):
+    keep.save_epoch(1, {})
+    keep.save_epoch(2, {})
+    os.remove(state.facts_path(keep.run.log_dir, 2, 0))
+    assert find(keep) == "mask_rcnn_tiny_0001.h5"
+
+
+def test_first_checkpoint_without_its_state_was_not_completed(keep, capsys):
+    keep.save_epoch(1, {})
+    os.remove(state.facts_path(keep.run.log_dir, 1, 0))
+    with pytest.raises(FileNotFoundError, match="broken"):
+        find(keep)
+    assert "mask_rcnn_tiny_0001.h5: it was not completed" in capsys.readouterr().out
+
+
+def test_run_without_states_is_judged_by_its_files(keep):
+    os.rmdir(os.path.join(keep.run.log_dir, "state"))
+    open(os.path.join(keep.run.log_dir, "mask_rcnn_tiny_0003.h5"), "wb").close()
+    assert find(keep) == "mask_rcnn_tiny_0003.h5"
+
+
+def test_facts_cut_short_are_no_state(keep):
+    keep.save_epoch(1, {})
+    keep.save_epoch(2, {})
+    with open(state.facts_path(keep.run.log_dir, 2, 0), "r+") as file:
+        file.truncate(40)
+    assert find(keep) == "mask_rcnn_tiny_0001.h5"
+
+
+def test_what_a_killed_process_left_half_written_is_swept(keep):
+    partial = os.path.join(keep.run.log_dir, ".mask_rcnn_tiny_0001.h5.99.partial")
+    open(partial, "wb").close()
+    keep.begin(keep.model, None, [])
+    assert not os.path.exists(partial)
+
+
+def test_failed_write_leaves_what_was_there(keep, monkeypatch):
+    path = os.path.join(keep.run.log_dir, "x.json")
+    state.write_facts(path, {"a": 1})
+    monkeypatch.setattr(os, "fsync", lambda descriptor: (_ for _ in ()).throw(OSError("disk full")))
+    with pytest.raises(OSError, match="disk full"):
+        state.write_facts(path, {"a": 2})
+    with open(path) as file:
+        assert json.load(file) == {"a": 1}
+    assert not [f for f in files(keep) if "partial" in f]
+
+
+def test_callbacks_get_back_what_changed_and_keep_what_they_were_made_with(keep):
+    callback = Wait(patience=5)
+    keep.callbacks = [callback]
+    keep.fresh = [keeper.numbers_of(callback)]
+    callback.wait = 3
+    noted = keep.notes()
+    resumed = Wait(patience=9)
+    keeper.resume_callbacks([keras.callbacks.Callback(), resumed], json.loads(json.dumps(noted)))
+    assert (resumed.patience, resumed.wait) == (9, 3)
+
+
+def test_global_generators_go_on_where_they_were():
+    random.seed(1), np.random.seed(1)
+    random.gauss(0, 1), np.random.normal()
+    kept = state.random_states()
+    wanted = random.random(), random.gauss(0, 1), np.random.normal(), np.random.rand()
+    random.seed(2), np.random.seed(2)
+    state.restore_random_states(kept)
+    assert (random.random(), random.gauss(0, 1), np.random.normal(), np.random.rand()) == wanted
