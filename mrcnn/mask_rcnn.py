@@ -14,7 +14,7 @@ from mrcnn.data.dataset import Dataset
 from mrcnn.inference import inspect, predict
 from mrcnn.log import log
 from mrcnn.results import Detections
-from mrcnn.training import layer_groups, optimizer, runs, trainer
+from mrcnn.training import layer_groups, memory, optimizer, runs, trainer
 from mrcnn.weights import download, imagenet, layout, legacy_h5, loader, names, report
 
 #: Layers whose shape depends on the number of classes: exclude them to start from weights with other classes.
@@ -35,6 +35,7 @@ class MaskRCNN:
         log_dir: Folder of this run.
         checkpoint_path: Of its checkpoints, with the field {epoch:04d}.
         anchors: [A, 4] float64 anchors in pixels of the last image size asked for; None before.
+        optimizer_memory: What the optimizers of all stages have gathered, see `training.memory.Memory`.
         allow_random_weights: Set True to detect with layers that were never loaded or trained.
     """
 
@@ -45,6 +46,7 @@ class MaskRCNN:
         self._predictor = predict.Predictor(self.keras_model, config)
         self._random = inspect.Fingerprint(self.keras_model)
         self._optimizer: keras.optimizers.Optimizer | None = None
+        self.optimizer_memory = memory.Memory()
         self._compiled: tuple[Any, Any] = (None, None)  # what the model was last compiled for, and the learning rate
         self._started = False
         self._report: report.LoadReport | None = None
@@ -147,14 +149,22 @@ class MaskRCNN:
         Where only the learning rate is another than before, a number, the compiled functions stay too: tracing them anew takes seconds.
         """
         config, variables = self.config, list(self.keras_model.trainable_variables)
-        settings = {"momentum": momentum, "clip_norm": config.GRADIENT_CLIP_NORM, "weight_decay": config.WEIGHT_DECAY}
+        settings = {
+            "momentum": momentum, "clip_norm": config.GRADIENT_CLIP_NORM, "weight_decay": config.WEIGHT_DECAY,
+            "decay_biases": config.WEIGHT_DECAY_BIASES, "accumulation": config.GRADIENT_ACCUMULATION, "ema_decay": config.EMA_DECAY,
+            "scale_loss": self.keras_model.dtype_policy.name == "mixed_float16",
+        }  # fmt: skip
         plan = (config.OPTIMIZER, settings, [v.path for v in variables])
         numbers = all(isinstance(rate, (int, float)) for rate in (learning_rate, self._compiled[1]))
         if numbers and plan == self._compiled[0] and self.keras_model.optimizer is self._optimizer:
             self._optimizer.learning_rate = float(learning_rate)
         else:
             new = optimizer.build(config.OPTIMIZER, learning_rate, **settings)
-            optimizer.carry_over(self._optimizer, new, variables)
+            if self._optimizer is not None:
+                self.optimizer_memory.gather(self._optimizer)
+            self.optimizer_memory.give(new, variables)
+            if self._optimizer is not None:
+                new.iterations.assign(0)  # a schedule belongs to its stage; nothing else counts by it
             self._optimizer = new
             self.keras_model.compile(optimizer=new, jit_compile=False if keras.backend.backend() == "tensorflow" else "auto")
         self._compiled = plan, learning_rate

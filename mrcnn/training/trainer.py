@@ -10,7 +10,7 @@ import numpy as np
 from mrcnn.config import Config
 from mrcnn.data import pipeline
 from mrcnn.data.dataset import Dataset
-from mrcnn.training import callbacks
+from mrcnn.training import callbacks, guard
 from mrcnn.training.feed import Feed
 from mrcnn.training.mean_average_precision import MeanAveragePrecisionCallback
 from mrcnn.training.runs import Run
@@ -68,6 +68,7 @@ def fit(
     of_map = [c for c in own if isinstance(c, MeanAveragePrecisionCallback)]
     others = [c for c in own if not isinstance(c, MeanAveragePrecisionCallback)]
     order = [
+        guard.NonFinite(train.batches.dataset, train.batches.config.ON_NON_FINITE),
         callbacks.Checkpoint(run.checkpoint_path),
         *of_map,
         *others,
