@@ -10,7 +10,7 @@ import numpy as np
 from mrcnn.config import Config
 from mrcnn.data import pipeline
 from mrcnn.data.dataset import Dataset
-from mrcnn.training import callbacks, guard
+from mrcnn.training import average, callbacks, guard
 from mrcnn.training.feed import Feed
 from mrcnn.training.mean_average_precision import MeanAveragePrecisionCallback
 from mrcnn.training.runs import Run
@@ -70,6 +70,7 @@ def fit(
     order = [
         guard.NonFinite(train.batches.dataset, train.batches.config.ON_NON_FINITE),
         callbacks.Checkpoint(run.checkpoint_path),
+        average.SaveAverage(run.checkpoint_path),
         *of_map,
         *others,
         callbacks.CsvLog(os.path.join(run.log_dir, "training.csv")),
