@@ -93,7 +93,8 @@ class TrainingModel(MaskRCNNModel):
     """Training graph. Its last five outputs are the losses.
 
     A training batch whose loss is not finite leaves no trace: its gradient is made nan throughout, which the optimizer refuses
-    (`training.optimizer`), BatchNorm's averages go back to what they were, and the running means of the losses leave it out.
+    (`training.optimizer`), BatchNorm's averages go back to what they were, and the running means of the losses leave it out. (Where the loss is
+    finite and only its gradient is not, BatchNorm's averages keep what they saw, which is finite then.)
 
     Args:
         loss_names: Names of the last outputs.
