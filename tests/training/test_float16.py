@@ -3,9 +3,11 @@
 import keras
 import numpy as np
 import pytest
+import tiny
 import tiny_network
 from backend_tools import TENSORFLOW
 
+from mrcnn.mask_rcnn import MaskRCNN
 from mrcnn.training import guard, optimizer
 
 pytestmark = pytest.mark.skipif(not TENSORFLOW, reason="a second network a test takes minutes elsewhere")
@@ -70,3 +72,19 @@ def test_a_loss_that_is_not_finite_is_one_in_float16_too(half, batch):
     half.train_on_batch(tuple(batch))
     with pytest.raises(FloatingPointError, match="Epoch 1, step 2: not finite: rpn_bbox_loss = nan"):
         callback.on_train_batch_end(1)
+
+
+def test_the_scale_goes_on_through_stages_and_the_same_layers_keep_the_optimizer(tmp_path):
+    class HalfConfig(tiny.TinyConfig):
+        PRECISION = "mixed_float16"
+
+    model = MaskRCNN("training", HalfConfig(), tmp_path)
+    model.compile(0.1, 0.9)
+    first = model.keras_model.optimizer
+    assert isinstance(first, keras.optimizers.LossScaleOptimizer)
+    first.dynamic_scale.assign(64.0)
+    model.compile(0.01, 0.9)
+    assert model.keras_model.optimizer is first and float(first.learning_rate) == pytest.approx(0.01)
+    model.set_trainable("heads", verbose=0)
+    model.compile(0.01, 0.9)
+    assert model.keras_model.optimizer is not first and scale(model.keras_model) == 64.0
