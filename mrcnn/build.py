@@ -223,5 +223,5 @@ def _training(config: Config, trunk: _Trunk, options: dict[str, Any]) -> keras.M
     return network.TrainingModel(
         inputs=inputs, outputs=outputs, loss_names=LOSS_NAMES, loss_weights=config.LOSS_WEIGHTS,
         weight_decay=config.WEIGHT_DECAY if config.OPTIMIZER == "sgd" else 0.0,  # others decay the weights themselves
-        decay_divided_by_size=config.WEIGHT_DECAY_DIVIDED_BY_SIZE, **options,
+        decay_divided_by_size=config.WEIGHT_DECAY_DIVIDED_BY_SIZE, decay_biases=config.WEIGHT_DECAY_BIASES is not False, **options,
     )  # fmt: skip

@@ -95,7 +95,8 @@ class Config:
     # the same result but for the rounding of floats, in less time and memory. False: each layer by itself.
     FOLD_BATCH_NORM = True
     # "float32", or "mixed_bfloat16": weights, boxes, scores and losses in float32, convolutions in bfloat16; about twice as fast on processors that
-    # know it (avx512_bf16, amx_bf16, recent GPUs), slower on others. None: Keras' own setting (keras.config.set_dtype_policy), which is float32.
+    # know it (avx512_bf16, amx_bf16, recent GPUs), slower on others. "mixed_float16" likewise, for GPUs before them: training then searches for the
+    # largest factor of the loss whose gradients float16 can hold. None: Keras' own setting (keras.config.set_dtype_policy), which is float32.
     PRECISION = None
 
     # --- Region proposals ----------------------------------------------------------------------------------------------
@@ -165,8 +166,19 @@ class Config:
     WEIGHT_DECAY = 0.0001
     # Factors of the five losses.
     LOSS_WEIGHTS = {name: 1.0 for name in LOSS_NAMES}
+    # Whether weight decay takes biases too. None: as the original for "sgd" (it does), as usual for "adamw" (it doesn't).
+    WEIGHT_DECAY_BIASES = None
     # The gradient of all weights together is scaled down to this norm.
     GRADIENT_CLIP_NORM = 5.0
+    # Batches whose gradients are averaged for one update: 8 of 2 images do what one of 16 does, in the memory of 2. STEPS_PER_EPOCH and schedules
+    # of the learning rate go on counting batches. 1: each batch is an update.
+    GRADIENT_ACCUMULATION = 1
+    # Share that a moving average of the weights keeps at each update, 0.999 say, less in the first updates; saved as <run>/ema/ema_<name>_<epoch>.h5
+    # and measured by the mAP callback too, as val_map_ema. None: no average.
+    EMA_DECAY = None
+    # A batch whose loss or gradient is not finite never changes the weights. "stop" ends the training there and names step, losses and images;
+    # "skip" logs the same, goes on with the next batch, and stops after 10 in a row.
+    ON_NON_FINITE = "stop"
 
     # --- Defects of the original, corrected by default (docs/compatibility.md; the comment ends with the original's value) -----------
     # RoIAlign samples: "crop_and_resize" one corner-aligned sample a bin, what published weights were trained with ("crop_and_resize").

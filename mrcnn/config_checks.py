@@ -12,7 +12,8 @@ LOSS_NAMES = ("rpn_class_loss", "rpn_bbox_loss", "mrcnn_class_loss", "mrcnn_bbox
 RESIZE_MODES = ("square", "pad64", "none", "crop")
 BACKBONES = ("resnet50", "resnet101")
 OPTIMIZERS = ("sgd", "adamw")
-PRECISIONS = ("float32", "mixed_bfloat16")
+PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
+NON_FINITE = ("stop", "skip")
 
 
 def check(config: "Config") -> None:
@@ -24,6 +25,7 @@ def check(config: "Config") -> None:
     _check_fractions(config)
     _check_masks(config)
     _check_losses(config)
+    _check_updates(config)
 
 
 def _refuse(config: "Config", name: str, expected: str, remedy: str = "") -> None:
@@ -200,3 +202,14 @@ def _check_losses(config: "Config") -> None:
     for name, value in weights.items():
         if not _is_number(value) or value < 0:
             _refuse(config, "LOSS_WEIGHTS", f"{name} must be a number of at least 0")
+
+
+def _check_updates(config: "Config") -> None:
+    if config.WEIGHT_DECAY_BIASES is not None and not isinstance(config.WEIGHT_DECAY_BIASES, bool):
+        _refuse(config, "WEIGHT_DECAY_BIASES", "None, False or True is expected")
+    if not _is_whole(config.GRADIENT_ACCUMULATION) or config.GRADIENT_ACCUMULATION < 1:
+        _refuse(config, "GRADIENT_ACCUMULATION", "a whole number of at least 1 is expected (1: each batch is an update)")
+    if config.EMA_DECAY is not None and not (_is_number(config.EMA_DECAY) and 0 < config.EMA_DECAY < 1):
+        _refuse(config, "EMA_DECAY", "a number between 0 and 1, or None for no average, is expected", "Set 0.999, say.")
+    if config.ON_NON_FINITE not in NON_FINITE:
+        _refuse(config, "ON_NON_FINITE", f"one of {', '.join(NON_FINITE)} is expected")

@@ -35,6 +35,7 @@ class MaskRCNN:
         log_dir: Folder of this run.
         checkpoint_path: Of its checkpoints, with the field {epoch:04d}.
         anchors: [A, 4] float64 anchors in pixels of the last image size asked for; None before.
+        optimizer_memory: What the optimizers of all stages have gathered, see `training.memory.Memory`.
         allow_random_weights: Set True to detect with layers that were never loaded or trained.
     """
 
@@ -140,6 +141,11 @@ class MaskRCNN:
         """Layers that hold the values they were built with: never loaded, never trained."""
         return self._random.unchanged(self.keras_model)
 
+    @property
+    def optimizer_memory(self) -> Any:
+        """What the optimizers have gathered so far, see `training.memory.Memory`."""
+        return self._session.memory
+
     # --- Training ----------------------------------------------------------------------------------------------------------
 
     def compile(self, learning_rate: float, momentum: float) -> None:
@@ -148,17 +154,20 @@ class MaskRCNN:
         Where only the learning rate is another than before, a number, the compiled functions stay too: tracing them anew takes seconds.
         """
         config, variables = self.config, list(self.keras_model.trainable_variables)
-        settings = {"momentum": momentum, "clip_norm": config.GRADIENT_CLIP_NORM, "weight_decay": config.WEIGHT_DECAY}
+        settings = {
+            "momentum": momentum, "clip_norm": config.GRADIENT_CLIP_NORM, "weight_decay": config.WEIGHT_DECAY,
+            "decay_biases": config.WEIGHT_DECAY_BIASES, "accumulation": config.GRADIENT_ACCUMULATION, "ema_decay": config.EMA_DECAY,
+            "scale_loss": self.keras_model.dtype_policy.name == "mixed_float16",
+        }  # fmt: skip
         plan = (config.OPTIMIZER, settings, [v.path for v in variables])
         numbers = all(isinstance(rate, (int, float)) for rate in (learning_rate, self._compiled[1]))
-        memory = self._session.memory
         if numbers and plan == self._compiled[0] and self.keras_model.optimizer is self._optimizer and not self._session.restored:
             self._optimizer.learning_rate = float(learning_rate)
         else:
             if self._optimizer is not None and not self._session.restored:
-                memory.gather(self._optimizer)
+                self.optimizer_memory.gather(self._optimizer)
             new = optimizer.build(config.OPTIMIZER, learning_rate, **settings)
-            memory.give(new, variables)
+            self.optimizer_memory.give(new, variables)
             self._optimizer = new
             self.keras_model.compile(optimizer=new, jit_compile=False if keras.backend.backend() == "tensorflow" else "auto")
         self._compiled = plan, learning_rate

@@ -178,6 +178,22 @@ def test_aligned_sampling_trains():
     assert np.isfinite(float(logs["loss"]))
 
 
+@pytest.mark.parametrize("limit", [2.5, None])
+def test_every_layer_that_decodes_boxes_has_the_limit_of_log_dh(limit):
+    found = [layer.max_log for mode in ("training", "inference") for layer in tiny_network.network(mode, BOX_DELTA_MAX_LOG=limit).layers
+             if hasattr(layer, "max_log")]  # fmt: skip
+    assert found == [limit] * 3  # proposals twice, detections
+
+
+@pytest.mark.parametrize(("decay_biases", "expected"), [(None, 0.005 * (32 * 4 + 8 * 9)), (True, 0.005 * (32 * 4 + 8 * 9)), (False, 0.005 * 32 * 4)])
+def test_l2_takes_biases_by_choice_and_by_default_as_the_original(decay_biases, expected):
+    model = tiny_network.network("training", WEIGHT_DECAY=0.01, WEIGHT_DECAY_BIASES=decay_biases)
+    for layer in model.layers:
+        layer.trainable = layer.name == "fpn_c2p2"
+    model.get_layer("fpn_c2p2").set_weights([np.full((1, 1, 4, 8), 2.0), np.full(8, 3.0)])
+    assert float(arrays(model.l2())) == pytest.approx(expected)
+
+
 def test_loss_weights_scale_what_is_shown_and_the_total():
     settings = tiny_network.config()
     model = tiny_network.network("training", WEIGHT_DECAY=0, LOSS_WEIGHTS={"rpn_class_loss": 3.0, "mrcnn_class_loss": 0.0})

@@ -27,7 +27,10 @@ CONTRACT = {
 }  # fmt: skip
 CONTRACT_ARRAYS = {"MEAN_PIXEL": [123.7, 116.8, 103.9], "RPN_BBOX_STD_DEV": [0.1, 0.1, 0.2, 0.2], "BBOX_STD_DEV": [0.1, 0.1, 0.2, 0.2]}
 # Parameters that the original has not, and that correct nothing.
-OWN = {"SEED", "OPTIMIZER", "FOLD_BATCH_NORM", "PRECISION", "DETERMINISTIC", "KEEP_LAST", "KEEP_BEST", "TIME_LIMIT"}
+OWN = {
+    "SEED", "OPTIMIZER", "FOLD_BATCH_NORM", "PRECISION", "DETERMINISTIC", "KEEP_LAST", "KEEP_BEST", "TIME_LIMIT",
+    "WEIGHT_DECAY_BIASES", "GRADIENT_ACCUMULATION", "EMA_DECAY", "ON_NON_FINITE",
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("name", CONTRACT)
@@ -231,6 +234,12 @@ REFUSED = [
     ({"WEIGHT_DECAY": None}, r"WEIGHT_DECAY = None"),
     ({"GRADIENT_CLIP_NORM": 0}, r"GRADIENT_CLIP_NORM = 0.*None for no clipping"),
     ({"BOX_DELTA_MAX_LOG": 0}, r"BOX_DELTA_MAX_LOG = 0"),
+    ({"PRECISION": "float16"}, r"PRECISION = 'float16': None or one of float32, mixed_bfloat16, mixed_float16"),
+    ({"WEIGHT_DECAY_BIASES": 1}, r"WEIGHT_DECAY_BIASES = 1: None, False or True"),
+    ({"GRADIENT_ACCUMULATION": 0}, r"GRADIENT_ACCUMULATION = 0: a whole number of at least 1"),
+    ({"GRADIENT_ACCUMULATION": True}, r"GRADIENT_ACCUMULATION = True"),
+    ({"EMA_DECAY": 1.0}, r"EMA_DECAY = 1\.0: a number between 0 and 1, or None.*Set 0\.999"),
+    ({"ON_NON_FINITE": "ignore"}, r"ON_NON_FINITE = 'ignore': one of stop, skip"),
     ({"MASK_SHAPE": [56, 56]}, r"MASK_SHAPE = \[56, 56\]: .*\[28, 28\] is expected.*Set MASK_SHAPE = \[28, 28\]"),
     ({"MINI_MASK_SHAPE": (56,)}, r"MINI_MASK_SHAPE = \(56,\).*Set \(56, 56\)"),
     ({"ROI_ALIGN": "bilinear"}, r"ROI_ALIGN = 'bilinear'"),

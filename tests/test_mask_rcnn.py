@@ -10,7 +10,7 @@ import pytest
 import tiny
 
 from mrcnn.mask_rcnn import MaskRCNN
-from mrcnn.training import keeper, mean_average_precision, optimizer, runs, trainer
+from mrcnn.training import keeper, mean_average_precision, memory, runs, trainer
 from mrcnn.training.mean_average_precision import MeanAveragePrecisionCallback
 
 LOSSES = ("rpn_class_loss", "rpn_bbox_loss", "mrcnn_class_loss", "mrcnn_bbox_loss", "mrcnn_mask_loss")
@@ -200,14 +200,15 @@ def test_weights_of_other_classes_are_explained(trained, tmp_path):
         assert part in str(caught.value)
 
 
-def test_a_loss_that_is_no_number_leaves_no_checkpoint(tmp_path):
+def test_a_loss_that_is_no_number_stops_training_and_leaves_no_checkpoint(tmp_path):
     class Exploding(tiny.TinyConfig):
         NAME = "exploding"
         GRADIENT_CLIP_NORM = None
         STEPS_PER_EPOCH = 4
 
     model = MaskRCNN("training", Exploding(), tmp_path)
-    with pytest.raises(FloatingPointError, match="No checkpoint is written"):
+    images = r"\d \(source tiny, id \d, path tiny/\d\); "
+    with pytest.raises(FloatingPointError, match=rf"Epoch 1, step \d: not finite: .*_loss = (nan|inf).* Images: {images}"):
         model.train(tiny.Squares(4), None, 1e30, 1, "all")
     assert not [f for f in os.listdir(model.log_dir) if f.endswith(".h5")]
 
@@ -346,7 +347,7 @@ def test_weights_that_are_not_finite_are_no_checkpoint(trained, tmp_path):
     network = trained["inference"].keras_model
     kernel = network.get_layer("fpn_p2").kernel
     kept = keras.ops.convert_to_numpy(kernel).copy()
-    keep = keeper.Keeper(runs.Run(str(tmp_path), str(tmp_path / "mask_rcnn_{epoch:04d}.h5")), optimizer.Memory(), {})
+    keep = keeper.Keeper(runs.Run(str(tmp_path), str(tmp_path / "mask_rcnn_{epoch:04d}.h5")), memory.Memory(), {})
     keep.begin(network, None, [])
     kernel.assign(np.full(kept.shape, np.nan, np.float32))
     with pytest.raises(FloatingPointError, match="not finite"):

@@ -35,6 +35,7 @@ SEVERAL = {
     "SEED": "initial weights, loader and sampling each start from it",
     "WEIGHT_DECAY": "SGD has it in the loss, AdamW in the optimizer",
     "OPTIMIZER": "likewise",
+    "WEIGHT_DECAY_BIASES": "likewise",
 }
 
 

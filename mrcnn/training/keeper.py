@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 import time
@@ -11,8 +12,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from mrcnn.training import state
-from mrcnn.training.optimizer import Memory
+from mrcnn.training import average, state
+from mrcnn.training.memory import Memory
 from mrcnn.training.runs import Run
 from mrcnn.training.schedules import Rates
 
@@ -131,8 +132,10 @@ class Keeper:
         best = best_of(done, self.keep_best) if self.keep_best else None
         for path, facts in done[self.keep_last :]:
             weights = os.path.join(self.run.log_dir, facts["weights"])
-            if path != best and os.path.exists(weights):
-                os.remove(weights)
+            if path != best:
+                for file in (weights, average.path_of(weights)):
+                    with contextlib.suppress(FileNotFoundError):
+                        os.remove(file)
 
 
 def best_of(states: Sequence[tuple[str, dict[str, Any]]], figure: str) -> str | None:

@@ -14,10 +14,13 @@ import numpy as np
 from mrcnn.data import images, samples
 from mrcnn.evaluation import precision
 from mrcnn.log import log
+from mrcnn.training import average
 
 logger = logging.getLogger(__name__)
 
 LOG_NAME = "val_mean_average_precision"
+SHORT_LOG_NAME = "val_map"
+EMA_LOG_NAME = "val_map_ema"
 PER_IMAGE_LOG_NAME = "val_mean_average_precision_per_image"
 QUIET_SECONDS = 30.0  # between two lines of progress where there is no terminal
 
@@ -27,8 +30,9 @@ class MeanAveragePrecisionCallback(keras.callbacks.Callback):
 
     Loads the last checkpoint of the training run into the inference model and detects on the data set. The figures go into the logs, so that
     TensorBoard, EarlyStopping and ModelCheckpoint see them: `val_mean_average_precision`, the mean over classes of the average precision over all
-    images (by masks), and `val_mean_average_precision_per_image`, the historic figure: the mean over images of one precision-recall curve of all
-    classes. An epoch without calculation repeats the figures of the one before, so that a monitor never misses them.
+    images (by masks), `val_map`, the same under a short name, and `val_mean_average_precision_per_image`, the historic figure: the mean over images
+    of one precision-recall curve of all classes. With EMA_DECAY the averaged weights are measured too: `val_map_ema`. An epoch without calculation
+    repeats the figures of the one before, so that a monitor never misses them.
 
     Args:
         train_model: MaskRCNN in training mode, the one that trains.
@@ -54,28 +58,36 @@ class MeanAveragePrecisionCallback(keras.callbacks.Callback):
         self.every, self.verbose = int(calculate_at_every_X_epoch), verbose
         self.image_ids = spread(np.asarray(dataset.image_ids), dataset_limit)
         self.result: precision.MeanAveragePrecision | None = None
+        self.ema_result: precision.MeanAveragePrecision | None = None
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Compute and log the figures of epoch + 1, if it is one of every X."""
         if (epoch + 1) % self.every == 0:
             self._say("\nCalculating mAP...")  # the progress bar has left the cursor at the end of its line
-            self._load_checkpoint(epoch + 1)
+            checkpoint = self.train_model.checkpoint_path.format(epoch=epoch + 1)
+            if average.is_on(self.train_model.keras_model):  # first, so that the inference model ends with the checkpoint's weights
+                self._load(epoch + 1, average.path_of(checkpoint), "moving average of the train model's weights")
+                self.ema_result = self.calculate()
+                self._say(f"mAP of the averaged weights at epoch {epoch + 1} is: {self.ema_result.map}")
+            self._load(epoch + 1, checkpoint, "last checkpoint of the train model")
             self.result = self.calculate()
             self._say(f"mAP at epoch {epoch + 1} is: {self.result.map}")
             self._say(self._details())
         if logs is not None and self.result is not None:
-            logs[LOG_NAME], logs[PER_IMAGE_LOG_NAME] = self.result.map, self.result.per_image
+            logs[LOG_NAME] = logs[SHORT_LOG_NAME] = self.result.map
+            logs[PER_IMAGE_LOG_NAME] = self.result.per_image
+        if logs is not None and self.ema_result is not None:
+            logs[EMA_LOG_NAME] = self.ema_result.map
 
     def calculate(self) -> precision.MeanAveragePrecision:
         """Detect on the subset with the weights the inference model has, and measure."""
         start, self._said_at = time.monotonic(), 0.0
         return measure(self.inference_model, self.dataset, self.image_ids, lambda done: self._progress(done, start))
 
-    def _load_checkpoint(self, epoch: int) -> None:
-        path = self.train_model.checkpoint_path.format(epoch=epoch)
+    def _load(self, epoch: int, path: str, what: str) -> None:
         if not os.path.exists(path):
             raise FileNotFoundError(f"mAP of epoch {epoch} needs its checkpoint {path}, which is not there. Was it deleted, or the run folder moved?")
-        self._say(f"Loaded weights for the inference model (last checkpoint of the train model): {path}")
+        self._say(f"Loaded weights for the inference model ({what}): {path}")
         self.inference_model.load_weights(path, by_name=True, verbose=self.verbose)
 
     def _details(self) -> str:

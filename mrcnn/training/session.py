@@ -14,7 +14,7 @@ from mrcnn.config import Config
 from mrcnn.log import log
 from mrcnn.training import keeper, runs, schedules, state, trainer
 from mrcnn.training.feed import Feed
-from mrcnn.training.optimizer import Memory
+from mrcnn.training.memory import Memory
 from mrcnn.training.schedules import Stage
 
 
@@ -70,7 +70,7 @@ class Session:
         if not found.arrays:
             log(f"The optimizer's state of epoch {found.facts['epoch']} was not kept (only the last {keeper.STATES_KEPT} are): it starts afresh.")
         prefix = "optimizer/"
-        self.memory = Memory({name[len(prefix) :]: array for name, array in found.arrays.items() if name.startswith(prefix)})
+        self.memory.arrays = {name[len(prefix) :]: array for name, array in found.arrays.items() if name.startswith(prefix)}
         self.resume = found
         return found
 

@@ -14,7 +14,7 @@ from mrcnn.config import Config
 from mrcnn.data import pipeline
 from mrcnn.data.dataset import Dataset
 from mrcnn.log import log
-from mrcnn.training import callbacks
+from mrcnn.training import average, callbacks, guard
 from mrcnn.training.feed import Feed
 from mrcnn.training.keeper import Checkpoint, EpochDone, Keeper, StageOver
 from mrcnn.training.leaving import Leaving, Left
@@ -85,10 +85,12 @@ def fit(
     done, leaving = EpochDone(keeper), Leaving(keeper, deadline, step, train.steps)
     keeper.begin(model, rates, [*of_map, *others])
     after = [
-        *of_map, *others, callbacks.CsvLog(os.path.join(keeper.run.log_dir, "training.csv")), *callbacks.tensorboard(keeper.run.log_dir),
-        callbacks.SkippedImages(train.batches, validation and validation.batches), Figures() if history is None else history,
+        average.SaveAverage(keeper.run.checkpoint_path), *of_map, *others, callbacks.CsvLog(os.path.join(keeper.run.log_dir, "training.csv")),
+        *callbacks.tensorboard(keeper.run.log_dir), callbacks.SkippedImages(train.batches, validation and validation.batches),
+        Figures() if history is None else history,
     ]  # fmt: skip
-    order = [rates, Checkpoint(keeper), *after, done, leaving]
+    finite = guard.NonFinite(train.batches.dataset, train.batches.config.ON_NON_FINITE, step)
+    order = [rates, finite, Checkpoint(keeper), *after, done, leaving]
     if resume is not None:
         rates.resume(resume.facts.get("rates", {}))
         done.noted, done.after = resume.facts.get("callbacks", ()), after

@@ -7,7 +7,7 @@ that raises leaves the network as it was.
 
 import contextlib
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import h5py
@@ -84,12 +84,13 @@ def assign(path: str, assignments: Sequence[matching.Assignment], transform: Tra
         item.variable.assign(array if transform is None else transform(item.layer, item.weight.name, array))
 
 
-def save(model: Any, path: str | os.PathLike[str]) -> None:
+def save(model: Any, path: str | os.PathLike[str], *, values: Mapping[str, np.ndarray] | None = None) -> None:
     """Write a model's weights, atomically: the path holds the old file or the complete new one, never a part.
 
     Args:
         model: a built keras.Model.
         path: where to write; an existing file is replaced.
+        values: what to write in place of the values of some variables, by the variables' paths.
 
     Raises:
         OSError: the folder does not exist or cannot be written to.
@@ -101,7 +102,7 @@ def save(model: Any, path: str | os.PathLike[str]) -> None:
     partial = os.path.join(folder, f".{name}.{os.getpid()}.partial")
     try:
         with h5py.File(partial, "w") as file:
-            _write(file, weights)
+            _write(file, weights, values or {})
         with open(partial, "rb") as file:
             os.fsync(file.fileno())
         os.replace(partial, path)
@@ -112,7 +113,7 @@ def save(model: Any, path: str | os.PathLike[str]) -> None:
     _sync_folder(folder)
 
 
-def _write(file: h5py.File, weights: dict[str, list[model_layers.NamedVariable]]) -> None:
+def _write(file: h5py.File, weights: dict[str, list[model_layers.NamedVariable]], values: Mapping[str, np.ndarray]) -> None:
     file.attrs["backend"] = np.bytes_(_BACKEND)
     file.attrs["keras_version"] = np.bytes_(_KERAS_VERSION)
     _write_names(file, "layer_names", list(weights))
@@ -120,7 +121,8 @@ def _write(file: h5py.File, weights: dict[str, list[model_layers.NamedVariable]]
         group = file.create_group(layer)
         _write_names(group, "weight_names", [name for name, _ in items])
         for name, variable in items:
-            group.create_dataset(name, data=np.asarray(variable.numpy(), np.float32))
+            value = values[variable.path] if variable.path in values else variable.numpy()
+            group.create_dataset(name, data=np.asarray(value, np.float32))
 
 
 def _write_names(group: h5py.Group, attribute: str, values: Sequence[str]) -> None:

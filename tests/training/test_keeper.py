@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from mrcnn.training import keeper, session, state
-from mrcnn.training.optimizer import Memory
+from mrcnn.training.memory import Memory
 from mrcnn.training.runs import Run
 
 
@@ -39,7 +39,8 @@ class Wait(keras.callbacks.Callback):
 def keep(tmp_path):
     folder = tmp_path / "tiny20240101T0800"
     folder.mkdir()
-    memory = Memory({"optimizer/w_momentum": np.arange(3, dtype=np.float32)})
+    memory = Memory()
+    memory.arrays = {"sgd/w_momentum": np.arange(3, dtype=np.float32)}
     made = keeper.Keeper(Run(str(folder), str(folder / "mask_rcnn_tiny_{epoch:04d}.h5")), memory, {"stage": {"index": 0}})
     made.begin(Weights(), None, [])
     return made
@@ -53,7 +54,7 @@ def test_an_epoch_is_a_checkpoint_and_a_state_that_verifies(keep):
     keep.save_epoch(1, {"loss": 1.5})
     found = state.read(state.facts_path(keep.run.log_dir, 1, 0))
     assert os.path.basename(found.weights) == "mask_rcnn_tiny_0001.h5" and found.facts["pending"] and found.facts["logs"] == {"loss": 1.5}
-    np.testing.assert_array_equal(found.arrays["optimizer/optimizer/w_momentum"], [0, 1, 2])
+    np.testing.assert_array_equal(found.arrays["optimizer/sgd/w_momentum"], [0, 1, 2])
     keep.finish_epoch({"loss": 1.5, "val_map": 0.25}, ended=True)
     found = state.read(found.path)
     assert not found.facts["pending"] and found.facts["logs"]["val_map"] == 0.25 and found.facts["stage"] == {"index": 0, "ended": True}

@@ -359,7 +359,7 @@ def test_failed_save_keeps_the_old_file_and_leaves_nothing_behind(model, tmp_pat
     path = tmp_path / "saved.h5"
     path.write_bytes(b"the previous checkpoint")
 
-    def fail(file, weights):
+    def fail(file, *args):
         file.attrs["begun"] = 1
         raise OSError("disk full")
 
