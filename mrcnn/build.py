@@ -1,5 +1,6 @@
 """Config to network: the only place that translates parameters into the arguments of the stages."""
 
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,6 +17,8 @@ from mrcnn.nn.layers import BoxLayer, fold
 from mrcnn.ops import anchors, tensor_boxes
 
 Tensor = Any
+
+logger = logging.getLogger(__name__)
 
 
 @keras.saving.register_keras_serializable("mrcnn")
@@ -68,6 +71,8 @@ def build(config: Config, mode: str, *, saver: network.Saver, loader: Callable[.
     if mode not in ("training", "inference"):
         raise ValueError(f"mode {mode!r}: 'training' or 'inference' is expected")
     config.validate()
+    if mode == "training" and config.NORM == "group" and config.TRAIN_BN is not False and not callable(config.BACKBONE):
+        logger.warning("TRAIN_BN = %s does nothing: NORM = 'group' uses each image's own statistics and stores none.", config.TRAIN_BN)
     graph = _training if mode == "training" else _inference
     with _precision(config.PRECISION):
         trunk = _trunk(config, train_bn=False if mode == "inference" or config.TRAIN_BN is False else None)
@@ -109,8 +114,8 @@ def _trunk(config: Config, train_bn: bool | None) -> _Trunk:
         stages = config.BACKBONE(image, stage5=True, train_bn=train_bn)
         _check_stages(stages)
     else:
-        stages = resnet.resnet_graph(image, config.BACKBONE, stage5=True, train_bn=train_bn)
-    pyramid = fpn.build(list(stages[1:]), config.TOP_DOWN_PYRAMID_SIZE)
+        stages = resnet.resnet_graph(image, config.BACKBONE, stage5=True, train_bn=train_bn, norm=config.NORM)
+    pyramid = fpn.build(list(stages[1:]), config.TOP_DOWN_PYRAMID_SIZE, config.NORM)
     _check_levels(config, image, pyramid)
     logits, probs, deltas = rpn.build(pyramid, anchor_stride=config.RPN_ANCHOR_STRIDE, anchors_per_location=len(config.RPN_ANCHOR_RATIOS))
     return _Trunk(image, meta, pyramid, logits, probs, deltas)
@@ -151,14 +156,14 @@ def _proposals(config: Config, trunk: _Trunk, anchor_boxes: Tensor, count: int) 
 def _box_head(config: Config, trunk: _Trunk, rois: Tensor, train_bn: bool | None) -> tuple[Tensor, Tensor, Tensor]:
     return box_head.build(
         rois, trunk.pyramid[:4], trunk.meta, pool_size=config.POOL_SIZE, num_classes=config.NUM_CLASSES, train_bn=train_bn,
-        width=config.FPN_CLASSIF_FC_LAYERS_SIZE, sampling=config.ROI_ALIGN,
+        width=config.FPN_CLASSIF_FC_LAYERS_SIZE, sampling=config.ROI_ALIGN, norm=config.NORM,
     )  # fmt: skip
 
 
 def _mask_head(config: Config, trunk: _Trunk, rois: Tensor, class_ids: Tensor, train_bn: bool | None) -> Tensor:
     return mask_head.build(
         rois, class_ids, trunk.pyramid[:4], trunk.meta, pool_size=config.MASK_POOL_SIZE, num_classes=config.NUM_CLASSES, train_bn=train_bn,
-        sampling=config.ROI_ALIGN,
+        sampling=config.ROI_ALIGN, norm=config.NORM,
     )  # fmt: skip
 
 

@@ -81,6 +81,11 @@ class Config:
     # BatchNorm: False keeps the stored statistics (right for small batches and pretrained weights); True or None uses each batch's while
     # training (needed from scratch) and the stored ones in validation and detection.
     TRAIN_BN = False
+    # Normalisation in the ResNet and in the heads (a BACKBONE of your own has its own): "batch", the original's and what published weights were
+    # trained with; "group", GroupNorm, also after the pyramid's convolutions, for training from scratch with few images a batch: TRAIN_BN does
+    # nothing then, and files of the two kinds don't fit each other; "sync_batch", BatchNorm with the statistics of all devices' batches (the
+    # same as "batch" on one device; TensorFlow only; the same files).
+    NORM = "batch"
     # Where BatchNorm always uses its stored statistics (detection; training with TRAIN_BN = False), the convolution before it does its work too:
     # the same result but for the rounding of floats, in less time and memory. False: each layer by itself.
     FOLD_BATCH_NORM = True

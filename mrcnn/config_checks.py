@@ -12,6 +12,7 @@ LOSS_NAMES = ("rpn_class_loss", "rpn_bbox_loss", "mrcnn_class_loss", "mrcnn_bbox
 RESIZE_MODES = ("square", "pad64", "none", "crop")
 BACKBONES = ("resnet50", "resnet101")
 OPTIMIZERS = ("sgd", "adamw")
+NORMS = ("batch", "group", "sync_batch")
 PRECISIONS = ("float32", "mixed_bfloat16")
 
 
@@ -66,6 +67,8 @@ def _check_identity(config: "Config") -> None:
         _refuse(config, "COMPUTE_BACKBONE_SHAPE", "None or a callable image_shape -> [5, 2] is expected")
     if config.TRAIN_BN is not None and not isinstance(config.TRAIN_BN, bool):  # 0 would not be the False that build asks for
         _refuse(config, "TRAIN_BN", "None, False or True is expected")
+    if config.NORM not in NORMS:
+        _refuse(config, "NORM", f"one of {', '.join(NORMS)} is expected")
     if config.PRECISION is not None and config.PRECISION not in PRECISIONS:
         _refuse(config, "PRECISION", f"None or one of {', '.join(PRECISIONS)} is expected")
 

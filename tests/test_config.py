@@ -26,7 +26,7 @@ CONTRACT = {
     "USE_RPN_ROIS": True, "TRAIN_BN": False, "GRADIENT_CLIP_NORM": 5.0,
 }  # fmt: skip
 CONTRACT_ARRAYS = {"MEAN_PIXEL": [123.7, 116.8, 103.9], "RPN_BBOX_STD_DEV": [0.1, 0.1, 0.2, 0.2], "BBOX_STD_DEV": [0.1, 0.1, 0.2, 0.2]}
-OWN = {"SEED", "OPTIMIZER", "FOLD_BATCH_NORM", "PRECISION"}  # parameters that the original has not, and that correct nothing
+OWN = {"SEED", "OPTIMIZER", "FOLD_BATCH_NORM", "PRECISION", "NORM"}  # parameters that the original has not, and that correct nothing
 
 
 @pytest.mark.parametrize("name", CONTRACT)
@@ -198,6 +198,7 @@ REFUSED = [
     ({"COMPUTE_BACKBONE_SHAPE": 3}, r"COMPUTE_BACKBONE_SHAPE = 3: None or a callable"),
     ({"TRAIN_BN": "no"}, r"TRAIN_BN = 'no': None, False or True"),
     ({"TRAIN_BN": 0}, r"TRAIN_BN = 0: None, False or True"),
+    ({"NORM": "layer"}, r"NORM = 'layer': one of batch, group, sync_batch"),
     ({"IMAGE_RESIZE_MODE": "pad"}, r"IMAGE_RESIZE_MODE = 'pad': one of square, pad64, none, crop"),
     ({"IMAGE_MAX_DIM": 1000}, r"IMAGE_MAX_DIM = 1000: a multiple of 64.*Set 960 or 1024"),
     ({"IMAGE_MAX_DIM": 30}, r"IMAGE_MAX_DIM = 30.*Set 64 or 128"),
