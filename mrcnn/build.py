@@ -167,6 +167,14 @@ def _mask_head(config: Config, trunk: _Trunk, rois: Tensor, class_ids: Tensor, t
     )  # fmt: skip
 
 
+def _class_weights(config: Config) -> list[float] | None:
+    """A weight for each class, background first; 1 for those that a dict leaves out."""
+    weights = config.CLASS_WEIGHTS
+    if weights is None:
+        return None
+    return [weights.get(i, 1.0) for i in range(config.NUM_CLASSES)] if isinstance(weights, dict) else list(weights)
+
+
 def _inference(config: Config, trunk: _Trunk, options: dict[str, Any]) -> keras.Model:
     anchor_boxes = layers.Input(shape=(None, 4), name="input_anchors", dtype="float32")
     rois = _proposals(config, trunk, anchor_boxes, config.POST_NMS_ROIS_INFERENCE)
@@ -218,7 +226,7 @@ def _training(config: Config, trunk: _Trunk, options: dict[str, Any]) -> keras.M
     loss_outputs = [
         losses.RpnClassLoss(name=LOSS_NAMES[0])([rpn_match, trunk.rpn_logits]),
         losses.RpnBboxLoss(name=LOSS_NAMES[1])([rpn_target, rpn_match, trunk.rpn_bbox]),
-        losses.MrcnnClassLoss(config.CLASS_LOSS_IGNORES_PADDING, config.ACTIVE_CLASSES_PER_IMAGE, name=LOSS_NAMES[2])(
+        losses.MrcnnClassLoss(config.CLASS_LOSS_IGNORES_PADDING, config.ACTIVE_CLASSES_PER_IMAGE, _class_weights(config), name=LOSS_NAMES[2])(
             [class_ids, logits, trunk.meta, rois]
         ),
         losses.MrcnnBboxLoss(name=LOSS_NAMES[3])([deltas, class_ids, bbox]),

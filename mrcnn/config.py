@@ -160,6 +160,9 @@ class Config:
     WEIGHT_DECAY = 0.0001
     # Factors of the five losses.
     LOSS_WEIGHTS = {name: 1.0 for name in LOSS_NAMES}
+    # Weights of the classes in the class loss, against imbalance: None, all the same; NUM_CLASSES numbers, background first; or {class id: weight},
+    # 1 for the others. The loss is the weighted mean, sum(w * loss) / sum(w): only ratios matter. mrcnn.data.class_weights.from_counts makes them.
+    CLASS_WEIGHTS = None
     # The gradient of all weights together is scaled down to this norm.
     GRADIENT_CLIP_NORM = 5.0
 

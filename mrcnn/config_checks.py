@@ -194,3 +194,21 @@ def _check_losses(config: "Config") -> None:
     for name, value in weights.items():
         if not _is_number(value) or value < 0:
             _refuse(config, "LOSS_WEIGHTS", f"{name} must be a number of at least 0")
+    _check_class_weights(config)
+
+
+def _check_class_weights(config: "Config") -> None:
+    weights, count = config.CLASS_WEIGHTS, config.NUM_CLASSES
+    if weights is None:
+        return
+    expected = f"None, {count} numbers (NUM_CLASSES, background first) or a dict {{class id: weight}} with ids below {count} is expected"
+    if isinstance(weights, dict):
+        if not all(_is_whole(key) and 0 <= key < count for key in weights):
+            _refuse(config, "CLASS_WEIGHTS", expected)
+        values = [*weights.values(), *([1.0] if len(weights) < count else [])]
+    else:
+        if isinstance(weights, str) or not hasattr(weights, "__len__") or len(weights) != count:
+            _refuse(config, "CLASS_WEIGHTS", expected)
+        values = list(weights)
+    if not all(_is_number(value) and value >= 0 for value in values) or not any(value > 0 for value in values):
+        _refuse(config, "CLASS_WEIGHTS", "numbers of at least 0, one of them above, are expected")

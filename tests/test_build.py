@@ -233,3 +233,10 @@ def test_batch_norm_is_folded_where_its_statistics_are_fixed():
     assert folded("inference", TRAIN_BN=True)[0] == folded("training")[0] == heads
     assert folded("training", TRAIN_BN=True)[0] == folded("training", TRAIN_BN=None)[0] == 0
     assert folded("inference", FOLD_BATCH_NORM=False)[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("weights", "expected"), [(None, None), ([1, 2, 3], [1, 2, 3]), (np.array([0.5, 1, 4]), [0.5, 1, 4]), ({2: 5}, [1, 1, 5]), ({}, [1, 1, 1])]
+)
+def test_class_weights_reach_the_class_loss(weights, expected):
+    assert tiny_network.network("training", CLASS_WEIGHTS=weights).get_layer("mrcnn_class_loss").class_weights == expected

@@ -26,7 +26,7 @@ CONTRACT = {
     "USE_RPN_ROIS": True, "TRAIN_BN": False, "GRADIENT_CLIP_NORM": 5.0,
 }  # fmt: skip
 CONTRACT_ARRAYS = {"MEAN_PIXEL": [123.7, 116.8, 103.9], "RPN_BBOX_STD_DEV": [0.1, 0.1, 0.2, 0.2], "BBOX_STD_DEV": [0.1, 0.1, 0.2, 0.2]}
-OWN = {"SEED", "OPTIMIZER", "FOLD_BATCH_NORM", "PRECISION", "NORM"}  # parameters that the original has not, and that correct nothing
+OWN = {"SEED", "OPTIMIZER", "FOLD_BATCH_NORM", "PRECISION", "NORM", "CLASS_WEIGHTS"}  # parameters that the original has not, and that correct nothing
 
 
 @pytest.mark.parametrize("name", CONTRACT)
@@ -236,6 +236,13 @@ REFUSED = [
     ({"ROI_ALIGN": "bilinear"}, r"ROI_ALIGN = 'bilinear'"),
     ({"LOSS_WEIGHTS": {"mask_loss": 1}}, r"LOSS_WEIGHTS = .*keys among rpn_class_loss"),
     ({"LOSS_WEIGHTS": {"mrcnn_mask_loss": -1}}, r"LOSS_WEIGHTS = .*mrcnn_mask_loss must be"),
+    ({"CLASS_WEIGHTS": 2.0}, r"CLASS_WEIGHTS = 2\.0: None, 2 numbers"),
+    ({"CLASS_WEIGHTS": [1, 1, 1]}, r"CLASS_WEIGHTS = \[1, 1, 1\]: None, 2 numbers \(NUM_CLASSES, background first\)"),
+    ({"CLASS_WEIGHTS": {2: 1.0}}, r"CLASS_WEIGHTS = .*ids below 2"),
+    ({"CLASS_WEIGHTS": {"shirt": 1.0}}, r"CLASS_WEIGHTS"),
+    ({"CLASS_WEIGHTS": [1, -1]}, r"CLASS_WEIGHTS = \[1, -1\]: numbers of at least 0"),
+    ({"CLASS_WEIGHTS": np.array([1, np.nan])}, r"CLASS_WEIGHTS = .*numbers of at least 0"),
+    ({"CLASS_WEIGHTS": {0: 0, 1: 0}}, r"CLASS_WEIGHTS = .*one of them above"),
 ]
 
 
@@ -250,6 +257,7 @@ ALLOWED = [
     {}, {"IMAGE_MIN_SCALE": None}, {"IMAGE_MIN_DIM": 0}, {"MASK_SHAPE": (28, 28)}, {"MASK_SHAPE": np.array([28, 28])}, {"USE_MINI_MASK": False},
     {"DETECTION_MIN_CONFIDENCE": None}, {"GRADIENT_CLIP_NORM": None}, {"VALIDATION_STEPS": 0}, {"LOSS_WEIGHTS": {}}, {"MEAN_PIXEL": 0.0},
     {"IMAGE_CHANNEL_COUNT": 1, "MEAN_PIXEL": np.array([43.5])}, {"BACKBONE": lambda *a, **k: []}, {"TRAIN_BN": None}, {"WEIGHT_DECAY": 0},
+    {"CLASS_WEIGHTS": np.array([0.5, 2])}, {"CLASS_WEIGHTS": {1: 3}}, {"CLASS_WEIGHTS": {0: 0}}, {"CLASS_WEIGHTS": (1, 0)},
     {"IMAGE_RESIZE_MODE": "pad64", "IMAGE_MIN_DIM": 512, "IMAGE_MAX_DIM": 1000}, {"NUM_CLASSES": np.int64(3)}, {"ROI_POSITIVE_RATIO": 1},
 ]  # fmt: skip
 

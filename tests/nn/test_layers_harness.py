@@ -109,6 +109,11 @@ CASES = {
     "MrcnnClassLoss": Case(
         lambda: losses.MrcnnClassLoss(False, False), lambda r, b: [np.tile(CLASS_IDS, (b, 1)), normal(r, b, R, K), meta(b), boxes(r, b, R)], [1]
     ),
+    "MrcnnClassLoss_weighted": Case(
+        lambda: losses.MrcnnClassLoss(class_weights=[1, 2, 3, 4]),
+        lambda r, b: [np.tile(CLASS_IDS, (b, 1)), normal(r, b, R, K), meta(b), boxes(r, b, R)],
+        [1],
+    ),
     "MrcnnBboxLoss": Case(losses.MrcnnBboxLoss, lambda r, b: [normal(r, b, R, 4), np.tile(CLASS_IDS, (b, 1)), normal(r, b, R, K, 4)], [2]),
     "MrcnnMaskLoss": Case(
         losses.MrcnnMaskLoss,

@@ -96,6 +96,56 @@ def test_class_loss_layer_takes_zero_rois_for_padding():
     assert float(arrays(losses.MrcnnClassLoss(ignore_padding=False)(inputs))[0]) == pytest.approx(everything, rel=1e-5)
 
 
+ALL = np.ones((2, 3), "int32")
+WEIGHTS = [0.5, 2.0, 7.0]
+
+
+def test_class_weights_give_the_mean_weighted_by_the_targets_class():
+    """sum(w * loss) / sum(w), as PyTorch's weighted cross entropy: targets 1, 0, 2, 0 weigh 2, 0.5, 7, 0.5."""
+    costs = [cross_entropy(LOGITS[i, j], CLASS_IDS[i, j]) for i in range(2) for j in range(2)]
+    expected = (2 * costs[0] + 0.5 * costs[1] + 7 * costs[2] + 0.5 * costs[3]) / 10
+    assert value(losses.mrcnn_class_loss, CLASS_IDS, LOGITS, ALL, class_weights=WEIGHTS) == pytest.approx(expected, rel=1e-5)
+
+
+def test_only_ratios_of_class_weights_matter():
+    plain = value(losses.mrcnn_class_loss, CLASS_IDS, LOGITS, ALL)
+    assert value(losses.mrcnn_class_loss, CLASS_IDS, LOGITS, ALL, class_weights=[3.0] * 3) == pytest.approx(plain, rel=1e-6)
+
+
+def test_class_weights_leave_padding_and_inactive_classes_out():
+    """Image 0's first roi is padding, image 1 knows 0 and 1, and its first roi is predicted as 2: targets 0 and 0 are left."""
+    found = value(
+        losses.mrcnn_class_loss, CLASS_IDS, LOGITS, np.int32([[1, 1, 1], [1, 1, 0]]), valid=ops.convert_to_tensor(np.float32([[0, 1], [1, 1]])),
+        class_weights=WEIGHTS,
+    )  # fmt: skip
+    assert found == pytest.approx((cross_entropy(LOGITS[0, 1], 0) + cross_entropy(LOGITS[1, 1], 0)) / 2, rel=1e-5)
+
+
+def test_gradient_of_a_roi_is_its_share_of_the_weights():
+    def of(weights):
+        inputs = [ops.convert_to_tensor(v) for v in (CLASS_IDS, ALL)]
+        return gradient(lambda logits: losses.mrcnn_class_loss(inputs[0], logits, inputs[1], class_weights=weights), LOGITS)[0]
+
+    plain, weighted = of(None), of(WEIGHTS)
+    np.testing.assert_allclose(weighted, plain * (np.float32(WEIGHTS)[CLASS_IDS] / 10 * 4)[..., None], rtol=1e-5)
+
+
+def test_targets_of_weight_zero_alone_give_a_loss_and_gradient_of_zero():
+    def loss(logits):
+        return losses.mrcnn_class_loss(ops.zeros((2, 2), "int32"), logits, ops.convert_to_tensor(ALL), class_weights=[0.0, 1.0, 1.0])
+
+    assert float(arrays(loss(ops.convert_to_tensor(LOGITS)))) == 0
+    assert not gradient(loss, LOGITS)[0].any()
+
+
+def test_class_loss_layer_takes_weights():
+    meta = np.zeros((2, 15), "float32")
+    meta[:, 12:] = 1
+    inputs = [ops.convert_to_tensor(v) for v in (CLASS_IDS, LOGITS, meta, np.full((2, 2, 4), 0.5, "float32"))]
+    expected = value(losses.mrcnn_class_loss, CLASS_IDS, LOGITS, ALL, class_weights=WEIGHTS)
+    assert float(arrays(losses.MrcnnClassLoss(class_weights=WEIGHTS)(inputs))[0]) == pytest.approx(expected, rel=1e-6)
+
+
 def test_bbox_loss_is_that_of_the_rois_own_class():
     class_ids = np.int32([[2, 0, 1]])
     deltas = np.full((1, 3, 3, 4), 40, "float32")
