@@ -117,7 +117,10 @@ def _trunk(config: Config, train_bn: bool | None) -> _Trunk:
         stages = resnet.resnet_graph(image, config.BACKBONE, stage5=True, train_bn=train_bn, norm=config.NORM)
     pyramid = fpn.build(list(stages[1:]), config.TOP_DOWN_PYRAMID_SIZE, config.NORM)
     _check_levels(config, image, pyramid)
-    logits, probs, deltas = rpn.build(pyramid, anchor_stride=config.RPN_ANCHOR_STRIDE, anchors_per_location=len(config.RPN_ANCHOR_RATIOS))
+    logits, probs, deltas = rpn.build(
+        pyramid, anchor_stride=config.RPN_ANCHOR_STRIDE, anchors_per_location=len(config.RPN_ANCHOR_RATIOS),
+        prior=rpn.FOCAL_PRIOR if config.RPN_FOCAL_GAMMA else None,
+    )  # fmt: skip
     return _Trunk(image, meta, pyramid, logits, probs, deltas)
 
 
@@ -224,7 +227,7 @@ def _training(config: Config, trunk: _Trunk, options: dict[str, Any]) -> keras.M
     rois = layers.Identity(dtype="float32", name="output_rois")(rois)
 
     loss_outputs = [
-        losses.RpnClassLoss(name=LOSS_NAMES[0])([rpn_match, trunk.rpn_logits]),
+        losses.RpnClassLoss(config.RPN_FOCAL_GAMMA, config.RPN_FOCAL_ALPHA, name=LOSS_NAMES[0])([rpn_match, trunk.rpn_logits]),
         losses.RpnBboxLoss(name=LOSS_NAMES[1])([rpn_target, rpn_match, trunk.rpn_bbox]),
         losses.MrcnnClassLoss(config.CLASS_LOSS_IGNORES_PADDING, config.ACTIVE_CLASSES_PER_IMAGE, _class_weights(config), name=LOSS_NAMES[2])(
             [class_ids, logits, trunk.meta, rois]

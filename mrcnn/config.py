@@ -104,6 +104,11 @@ class Config:
     RPN_NMS_THRESHOLD = 0.7
     # Anchors an image that train the RPN, at most half of them positive.
     RPN_TRAIN_ANCHORS_PER_IMAGE = 256
+    # Focal loss (Lin et al. 2017) in place of the cross entropy of rpn_class_loss: its exponent, 2 in the paper, and the factor of the positives (1 -
+    # factor for negatives), 0.25 there. All anchors then train, not a sample: at most RPN_TRAIN_ANCHORS_PER_IMAGE positives and every negative;
+    # the sum is divided by the number of positives. None or 0: cross entropy of the sample, as the original.
+    RPN_FOCAL_GAMMA = None
+    RPN_FOCAL_ALPHA = None
     # Best anchors by score that enter non-maximum suppression.
     PRE_NMS_LIMIT = 6000
     # Proposals kept after it, in training and in detection.

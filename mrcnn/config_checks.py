@@ -194,7 +194,18 @@ def _check_losses(config: "Config") -> None:
     for name, value in weights.items():
         if not _is_number(value) or value < 0:
             _refuse(config, "LOSS_WEIGHTS", f"{name} must be a number of at least 0")
+    _check_focal(config)
     _check_class_weights(config)
+
+
+def _check_focal(config: "Config") -> None:
+    gamma, alpha = config.RPN_FOCAL_GAMMA, config.RPN_FOCAL_ALPHA
+    if gamma is not None and not (_is_number(gamma) and gamma >= 0):
+        _refuse(config, "RPN_FOCAL_GAMMA", "None or a number of at least 0 is expected", "Set 2.0, the paper's.")
+    if alpha is not None and not (_is_number(alpha) and 0 < alpha < 1):
+        _refuse(config, "RPN_FOCAL_ALPHA", "None or a number between 0 and 1 is expected", "Set 0.25, the paper's.")
+    if alpha is not None and not gamma:
+        _refuse(config, "RPN_FOCAL_ALPHA", f"it belongs to the focal loss, but RPN_FOCAL_GAMMA is {gamma!r}", "Set RPN_FOCAL_GAMMA = 2.0, say.")
 
 
 def _check_class_weights(config: "Config") -> None:

@@ -26,7 +26,8 @@ CONTRACT = {
     "USE_RPN_ROIS": True, "TRAIN_BN": False, "GRADIENT_CLIP_NORM": 5.0,
 }  # fmt: skip
 CONTRACT_ARRAYS = {"MEAN_PIXEL": [123.7, 116.8, 103.9], "RPN_BBOX_STD_DEV": [0.1, 0.1, 0.2, 0.2], "BBOX_STD_DEV": [0.1, 0.1, 0.2, 0.2]}
-OWN = {"SEED", "OPTIMIZER", "FOLD_BATCH_NORM", "PRECISION", "NORM", "CLASS_WEIGHTS"}  # parameters that the original has not, and that correct nothing
+OWN = {"SEED", "OPTIMIZER", "FOLD_BATCH_NORM", "PRECISION"}  # parameters that the original has not, and that correct nothing
+OWN |= {"NORM", "CLASS_WEIGHTS", "RPN_FOCAL_GAMMA", "RPN_FOCAL_ALPHA"}
 
 
 @pytest.mark.parametrize("name", CONTRACT)
@@ -236,6 +237,10 @@ REFUSED = [
     ({"ROI_ALIGN": "bilinear"}, r"ROI_ALIGN = 'bilinear'"),
     ({"LOSS_WEIGHTS": {"mask_loss": 1}}, r"LOSS_WEIGHTS = .*keys among rpn_class_loss"),
     ({"LOSS_WEIGHTS": {"mrcnn_mask_loss": -1}}, r"LOSS_WEIGHTS = .*mrcnn_mask_loss must be"),
+    ({"RPN_FOCAL_GAMMA": -1}, r"RPN_FOCAL_GAMMA = -1: None or a number of at least 0"),
+    ({"RPN_FOCAL_GAMMA": True}, r"RPN_FOCAL_GAMMA = True"),
+    ({"RPN_FOCAL_GAMMA": 2, "RPN_FOCAL_ALPHA": 1}, r"RPN_FOCAL_ALPHA = 1: None or a number between 0 and 1"),
+    ({"RPN_FOCAL_ALPHA": 0.25}, r"RPN_FOCAL_ALPHA = 0\.25: it belongs to the focal loss, but RPN_FOCAL_GAMMA is None.*Set RPN_FOCAL_GAMMA = 2"),
     ({"CLASS_WEIGHTS": 2.0}, r"CLASS_WEIGHTS = 2\.0: None, 2 numbers"),
     ({"CLASS_WEIGHTS": [1, 1, 1]}, r"CLASS_WEIGHTS = \[1, 1, 1\]: None, 2 numbers \(NUM_CLASSES, background first\)"),
     ({"CLASS_WEIGHTS": {2: 1.0}}, r"CLASS_WEIGHTS = .*ids below 2"),
@@ -257,6 +262,7 @@ ALLOWED = [
     {}, {"IMAGE_MIN_SCALE": None}, {"IMAGE_MIN_DIM": 0}, {"MASK_SHAPE": (28, 28)}, {"MASK_SHAPE": np.array([28, 28])}, {"USE_MINI_MASK": False},
     {"DETECTION_MIN_CONFIDENCE": None}, {"GRADIENT_CLIP_NORM": None}, {"VALIDATION_STEPS": 0}, {"LOSS_WEIGHTS": {}}, {"MEAN_PIXEL": 0.0},
     {"IMAGE_CHANNEL_COUNT": 1, "MEAN_PIXEL": np.array([43.5])}, {"BACKBONE": lambda *a, **k: []}, {"TRAIN_BN": None}, {"WEIGHT_DECAY": 0},
+    {"RPN_FOCAL_GAMMA": 2.0, "RPN_FOCAL_ALPHA": 0.25}, {"RPN_FOCAL_GAMMA": 0},
     {"CLASS_WEIGHTS": np.array([0.5, 2])}, {"CLASS_WEIGHTS": {1: 3}}, {"CLASS_WEIGHTS": {0: 0}}, {"CLASS_WEIGHTS": (1, 0)},
     {"IMAGE_RESIZE_MODE": "pad64", "IMAGE_MIN_DIM": 512, "IMAGE_MAX_DIM": 1000}, {"NUM_CLASSES": np.int64(3)}, {"ROI_POSITIVE_RATIO": 1},
 ]  # fmt: skip

@@ -247,6 +247,7 @@ class Batches:
             std_dev=config.RPN_BBOX_STD_DEV,
             forced_match_own_box=config.RPN_FORCED_MATCH_OWN_BOX,
             ignore_zero_overlap=config.RPN_IGNORE_ZERO_OVERLAP,
+            sample=not config.RPN_FOCAL_GAMMA,
             rng=rng,
         )
         chosen = np.arange(len(sample.class_ids))

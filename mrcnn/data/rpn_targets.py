@@ -32,6 +32,7 @@ def build(
     std_dev: Sequence[float],
     forced_match_own_box: bool = True,
     ignore_zero_overlap: bool = True,
+    sample: bool = True,
     rng: np.random.Generator,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Label anchors and encode the positive ones.
@@ -41,6 +42,8 @@ def build(
         gt_class_ids: [N]; negative for a crowd, which is no target but keeps anchors inside it from being negative.
         gt_boxes: [N, (y1, x1, y2, x2)] pixels.
         num_anchors: anchors that train, at most half of them positive; the surplus is made neutral at random.
+        sample: False: all negatives train, and up to num_anchors positives (the rows of rpn_bbox). For the focal loss,
+            which weighs the easy ones down instead of leaving most of them out (Lin et al. 2017, section 4).
         std_dev: [4], by which the deltas are divided.
         forced_match_own_box: a forced anchor regresses to the box it was forced for (of several, the one it overlaps
             most). Deviation: the original lets it regress to the box that it overlaps most; False does so too.
@@ -72,8 +75,9 @@ def build(
         touching = places[overlaps >= CROWD_IOU]
         rpn_match[touching] = np.maximum(rpn_match[touching], 0)
     rpn_match[forced | (best_iou >= POSITIVE_IOU)] = 1
-    _drop_surplus(rpn_match, 1, num_anchors // 2, rng)
-    _drop_surplus(rpn_match, -1, num_anchors - np.count_nonzero(rpn_match == 1), rng)
+    _drop_surplus(rpn_match, 1, num_anchors // 2 if sample else num_anchors, rng)
+    if sample:
+        _drop_surplus(rpn_match, -1, num_anchors - np.count_nonzero(rpn_match == 1), rng)
 
     rpn_bbox = np.zeros((num_anchors, 4), np.float32)
     positives = np.flatnonzero(rpn_match == 1)

@@ -75,7 +75,8 @@ def build_rpn_targets(
     """
     return rpn_targets.build(
         anchors, gt_class_ids, gt_boxes, num_anchors=config.RPN_TRAIN_ANCHORS_PER_IMAGE, std_dev=config.RPN_BBOX_STD_DEV,
-        forced_match_own_box=config.RPN_FORCED_MATCH_OWN_BOX, ignore_zero_overlap=config.RPN_IGNORE_ZERO_OVERLAP, rng=_global_rng(),
+        forced_match_own_box=config.RPN_FORCED_MATCH_OWN_BOX, ignore_zero_overlap=config.RPN_IGNORE_ZERO_OVERLAP,
+        sample=not config.RPN_FOCAL_GAMMA, rng=_global_rng(),
     )  # fmt: skip
 
 

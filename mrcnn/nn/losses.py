@@ -1,7 +1,7 @@
 """The five losses, as functions and as the named layers of the training graph.
 
 Source: Faster R-CNN, equation 1 (RPN); Fast R-CNN, equations 1 to 3 (class and box); Mask R-CNN, section 3 (mask). Each is a mean over what
-contributes, and 0 where nothing does.
+contributes, and 0 where nothing does. (The focal loss, an option of the RPN's, is a sum over the number of positives.)
 """
 
 from collections.abc import Sequence
@@ -35,19 +35,35 @@ def _cross_entropy(class_ids: Tensor, logits: Tensor) -> Tensor:
     return keras.losses.sparse_categorical_crossentropy(class_ids, ops.cast(logits, "float32"), from_logits=True)
 
 
-def rpn_class_loss(rpn_match: Tensor, rpn_class_logits: Tensor) -> Tensor:
-    """Cross entropy of the anchors that are positive (1) or negative (-1); neutral ones (0) don't count.
+def rpn_class_loss(rpn_match: Tensor, rpn_class_logits: Tensor, gamma: float | None = None, alpha: float | None = None) -> Tensor:
+    """Cross entropy, or focal loss, of the anchors that are positive (1) or negative (-1); neutral ones (0) don't count.
+
+    The cross entropy is a mean over the anchors that count. The focal loss, (1 - p)^gamma * cross entropy with p the probability of the right answer,
+    is a sum divided by the number of positives in the batch (1 where there is none): nearly all anchors are easy negatives whose loss it takes away,
+    and a mean over them would take the others' away too.
 
     Args:
         rpn_match: [B, A, 1] int32.
         rpn_class_logits: [B, A, 2].
+        gamma: Focusing exponent; 2 is the paper's. None or 0: cross entropy.
+        alpha: With gamma, factor of the positives' loss, and 1 - alpha that of the negatives; 0.25 is the paper's. None: 1 for both.
 
     Returns:
         Scalar float32.
+
+    Source: Lin et al., Focal Loss for Dense Object Detection (2017), equation 5 and section 4 (normalisation).
     """
     match = ops.squeeze(rpn_match, -1)
     loss = _cross_entropy(ops.cast(match == 1, "int32"), rpn_class_logits)
-    return _mean_where(loss, ops.cast(ops.not_equal(match, 0), "float32"))
+    counts = ops.not_equal(match, 0)
+    if not gamma:
+        return _mean_where(loss, ops.cast(counts, "float32"))
+    # 1 - p, kept above 0, where a gamma below 1 would have an infinite gradient
+    loss = ops.maximum(-ops.expm1(-loss), EPSILON) ** float(gamma) * loss
+    if alpha is not None:
+        loss = loss * ops.where(match == 1, float(alpha), 1.0 - float(alpha))
+    positives = ops.sum(ops.cast(match == 1, "float32"))
+    return ops.sum(ops.where(counts, loss, 0.0)) / ops.maximum(positives, 1.0)
 
 
 def rpn_bbox_loss(target_bbox: Tensor, rpn_match: Tensor, rpn_bbox: Tensor) -> Tensor:
@@ -160,9 +176,22 @@ class _LossLayer(BoxLayer):
 
 @keras.saving.register_keras_serializable("mrcnn")
 class RpnClassLoss(_LossLayer):
-    """`rpn_class_loss` of [rpn_match, rpn_class_logits]."""
+    """`rpn_class_loss` of [rpn_match, rpn_class_logits].
 
-    loss = staticmethod(rpn_class_loss)
+    Args:
+        gamma: See there.
+        alpha: See there.
+    """
+
+    def __init__(self, gamma: float | None = None, alpha: float | None = None, **kwargs: Any):
+        super().__init__(**kwargs)
+        self.gamma, self.alpha = gamma, alpha
+
+    def loss(self, rpn_match: Tensor, rpn_class_logits: Tensor) -> Tensor:
+        return rpn_class_loss(rpn_match, rpn_class_logits, self.gamma, self.alpha)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "gamma": self.gamma, "alpha": self.alpha}
 
 
 @keras.saving.register_keras_serializable("mrcnn")

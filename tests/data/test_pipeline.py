@@ -286,3 +286,12 @@ def test_mini_masks_expand_to_the_masks_that_full_size_gives():
     mini_item, full_item = (batches(Squares([3]), config, shuffle=False).item(0, 0) for config in (SmallConfig(), full))
     expanded = mask_ops.expand(mini_item.boxes[:3], mini_item.masks[..., :3], (64, 64))
     assert (expanded == full_item.masks[..., :3]).all()
+
+
+def test_focal_loss_trains_on_every_negative_anchor():
+    config = SmallConfig()
+    sampled = batches(Squares([2, 1]), config).batch(0, 0)[2]
+    config.RPN_FOCAL_GAMMA = 2.0
+    match = batches(Squares([2, 1]), config).batch(0, 0)[2]
+    assert (np.count_nonzero(sampled, axis=(1, 2)) == 32).all()
+    assert (np.count_nonzero(match == -1, axis=(1, 2)) > 500).all() and (match[sampled == 1] == 1).all()

@@ -120,6 +120,20 @@ def test_few_positives_leave_more_room_for_negatives():
     assert np.count_nonzero(match == 1) == 1 and np.count_nonzero(match == -1) == 19
 
 
+def test_without_sampling_every_negative_trains_and_positives_up_to_the_rows_of_their_deltas():
+    anchors = np.tile([[0, 0, 10, 10]], (30, 1)).tolist() + np.tile([[50, 50, 60, 60]], (300, 1)).tolist()
+    match, deltas = build(anchors, [1], [[1, 0, 11, 10]], num_anchors=20, sample=False)
+    assert np.count_nonzero(match == 1) == 20 and np.count_nonzero(match == -1) == 300
+    assert deltas.shape == (20, 4) and (deltas[:, 0] == 1).all()
+    match, deltas = build(anchors[:3] + anchors[30:], [1], [[1, 0, 11, 10]], num_anchors=20, sample=False)
+    assert np.count_nonzero(match == 1) == 3 and not deltas[3:].any()
+
+
+def test_without_sampling_neutral_and_crowded_anchors_stay_neutral():
+    match, _ = build([[0, 0, 5, 10], [50, 50, 60, 60], [90, 90, 99, 99]], [1, -1], [[0, 0, 10, 10], [40, 40, 70, 70]], sample=False)
+    assert match.tolist() == [1, 0, -1]  # the only one that overlaps the box is its best
+
+
 def test_sampling_follows_the_generator():
     anchors = np.tile([[50, 50, 60, 60]], (500, 1))
     draws = [build(anchors, [], np.zeros((0, 4)), 20, seed)[0].tolist() for seed in (1, 1, 2)]

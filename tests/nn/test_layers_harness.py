@@ -105,6 +105,7 @@ CASES = {
     ),
     "MaskConv2D": Case(lambda: mask_head.MaskConv2D(7, 1, rows=R), lambda r, b: [normal(r, b, 2, 4, 4, 5)], [0], False, False),
     "RpnClassLoss": Case(losses.RpnClassLoss, lambda r, b: [np.tile(MATCH, (b, 1, 1)), normal(r, b, 8, 2)], [1]),
+    "RpnClassLoss_focal": Case(lambda: losses.RpnClassLoss(2.0, 0.25), lambda r, b: [np.tile(MATCH, (b, 1, 1)), normal(r, b, 8, 2)], [1]),
     "RpnBboxLoss": Case(losses.RpnBboxLoss, lambda r, b: [normal(r, b, 4, 4), np.tile(MATCH, (b, 1, 1)), normal(r, b, 8, 4)], [2]),
     "MrcnnClassLoss": Case(
         lambda: losses.MrcnnClassLoss(False, False), lambda r, b: [np.tile(CLASS_IDS, (b, 1)), normal(r, b, R, K), meta(b), boxes(r, b, R)], [1]

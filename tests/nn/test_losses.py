@@ -28,6 +28,52 @@ def test_rpn_class_loss_leaves_neutral_anchors_out():
     assert value(losses.rpn_class_loss, match, logits) == pytest.approx((math.log(4 / 3) + math.log(4) + math.log(2)) / 3, rel=1e-5)
 
 
+FOCAL_MATCH = np.int32([[1, -1, 0], [-1, -1, 1]])[..., None]
+FOCAL_LOGITS = np.float32([[[0, math.log(3)], [0, math.log(3)], [99, -99]], [[math.log(9), 0], [0, 0], [0, 0]]])
+RIGHT = [0.75, 0.25, 0.9, 0.5, 0.5]  # probabilities of the right answers of the five that count
+
+
+def test_focal_loss_by_hand():
+    """(1 - p)² · -log p, divided by the two positives of the batch, not by the five anchors."""
+    expected = sum((1 - p) ** 2 * -math.log(p) for p in RIGHT) / 2
+    assert value(losses.rpn_class_loss, FOCAL_MATCH, FOCAL_LOGITS, gamma=2.0) == pytest.approx(expected, rel=1e-5)
+
+
+def test_alpha_weighs_positives_and_one_minus_alpha_negatives():
+    factors = [0.25, 0.75, 0.75, 0.75, 0.25]
+    expected = sum(a * (1 - p) ** 2 * -math.log(p) for a, p in zip(factors, RIGHT, strict=True)) / 2
+    assert value(losses.rpn_class_loss, FOCAL_MATCH, FOCAL_LOGITS, gamma=2.0, alpha=0.25) == pytest.approx(expected, rel=1e-5)
+
+
+def test_gamma_of_zero_is_the_cross_entropy_to_the_bit():
+    plain = value(losses.rpn_class_loss, FOCAL_MATCH, FOCAL_LOGITS)
+    assert value(losses.rpn_class_loss, FOCAL_MATCH, FOCAL_LOGITS, gamma=0.0) == plain
+    assert plain == pytest.approx(sum(-math.log(p) for p in RIGHT) / 5, rel=1e-5)
+
+
+def test_focal_loss_tends_to_the_cross_entropy_of_the_anchors_over_the_positives():
+    plain = value(losses.rpn_class_loss, FOCAL_MATCH, FOCAL_LOGITS)
+    assert value(losses.rpn_class_loss, FOCAL_MATCH, FOCAL_LOGITS, gamma=1e-6) == pytest.approx(plain * 5 / 2, rel=1e-4)
+
+
+@pytest.mark.parametrize("gamma", [0.5, 1.0, 2.0])
+def test_focal_loss_of_certain_anchors_has_a_finite_gradient(gamma):
+    """Right and wrong beyond float32's probabilities, without a positive in the batch, and none that counts."""
+    logits = np.float32([[[200, -200], [-200, 200], [0, 0]]])
+    for match in ([-1, -1, 0], [1, 1, 0], [0, 0, 0]):
+        labels = ops.convert_to_tensor(np.int32([match])[..., None])
+        assert math.isfinite(value(losses.rpn_class_loss, labels, logits, gamma=gamma, alpha=0.25))
+        found = gradient(lambda x, labels=labels: losses.rpn_class_loss(labels, x, gamma, 0.25), logits)[0]
+        assert np.isfinite(found).all() and not found[0, 2].any() and found.any() == any(match)
+
+
+def test_focal_loss_without_positives_is_the_sum_of_the_negatives():
+    match = np.int32([[-1, -1]])[..., None]
+    logits = np.float32([[[math.log(9), 0], [0, 0]]])
+    expected = 0.01 * -math.log(0.9) + 0.25 * math.log(2)
+    assert value(losses.rpn_class_loss, match, logits, gamma=2.0) == pytest.approx(expected, rel=1e-5)
+
+
 def test_rpn_bbox_loss_pairs_targets_with_positive_anchors_in_order():
     """Image 0: anchors 1 and 3 positive; image 1: anchor 0. Differences 0.5, 2 and 1 in one coordinate each: (0.125 + 1.5 + 0.5) / 12."""
     match = np.int32([[0, 1, -1, 1], [1, -1, -1, 0]])[..., None]
