@@ -215,7 +215,8 @@ def _training(config: Config, trunk: _Trunk, options: dict[str, Any]) -> keras.M
     normalized_gt = NormalizeBoxes(name="gt_boxes_normalized")([gt_boxes, trunk.image])
     sampler = targets.DetectionTargets(
         config.TRAIN_ROIS_PER_IMAGE, config.ROI_POSITIVE_RATIO, config.MASK_SHAPE, config.BBOX_STD_DEV, config.USE_MINI_MASK,
-        negatives_fill=config.ROI_NEGATIVES_FILL, stop_gradient=config.STOP_TARGET_GRADIENT, seed=config.SEED, name="proposal_targets",
+        negatives_fill=config.ROI_NEGATIVES_FILL, stop_gradient=config.STOP_TARGET_GRADIENT, seed=config.SEED,
+        crowd_overlap=config.CROWD_OVERLAP, name="proposal_targets",
     )  # fmt: skip
     rois, class_ids, deltas, masks = sampler([candidates, gt_class_ids, normalized_gt, gt_masks])
 

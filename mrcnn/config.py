@@ -27,6 +27,7 @@ ORIGINAL_BEHAVIOUR = {
     "STOP_TARGET_GRADIENT": False,
     "CLASS_LOSS_IGNORES_PADDING": False,
     "ACTIVE_CLASSES_PER_IMAGE": False,
+    "CROWD_OVERLAP": "iou",
     "BOX_DELTA_MAX_LOG": None,
     "WEIGHT_DECAY_DIVIDED_BY_SIZE": True,
 }
@@ -189,6 +190,9 @@ class Config:
     CLASS_LOSS_IGNORES_PADDING = True
     # Each image's own active classes limit its class loss, instead of those of the first image of the batch (False).
     ACTIVE_CLASSES_PER_IMAGE = True
+    # Anchors and rois half of whose own area lies in a crowd are no negatives, as COCO's evaluation leaves detections there alone ("ioa"), instead of
+    # those whose IoU with its box is 0.001 or more: a small one inside a large crowd would be a negative, a large one beside it none ("iou").
+    CROWD_OVERLAP = "ioa"
     # Largest log(height ratio) and log(width ratio) a box delta may ask for, so that exp stays finite (None).
     BOX_DELTA_MAX_LOG = math.log(1000.0 / 16.0)
     # The original's L2 term: WEIGHT_DECAY * mean of the squares of each weight, which hardly decays anything (True).

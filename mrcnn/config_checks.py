@@ -180,6 +180,8 @@ def _check_masks(config: "Config") -> None:
     mini = _numbers(config, "MINI_MASK_SHAPE", "(height, width) in whole pixels is expected", "Set (56, 56).") if config.USE_MINI_MASK else ()
     if config.USE_MINI_MASK and (mini.shape != (2,) or (mini < 1).any() or (mini != mini.astype(int)).any()):
         _refuse(config, "MINI_MASK_SHAPE", "(height, width) in whole pixels is expected", "Set (56, 56).")
+    if config.CROWD_OVERLAP not in ("ioa", "iou"):
+        _refuse(config, "CROWD_OVERLAP", "'ioa' or 'iou' is expected")
     if config.ROI_ALIGN not in ("crop_and_resize", "aligned"):
         _refuse(config, "ROI_ALIGN", "'crop_and_resize' or 'aligned' is expected")
 

@@ -50,9 +50,10 @@ def test_every_parameter_beyond_the_contract_is_a_correction_or_listed():
 
 def test_corrections_are_on_by_default_and_original_behaviour_turns_all_off():
     config = Config()
+    assert config.CROWD_OVERLAP == "ioa"
     assert config.ROI_ALIGN == "crop_and_resize"  # published weights need it
     assert config.BOX_DELTA_MAX_LOG == pytest.approx(math.log(62.5)) and config.WEIGHT_DECAY_DIVIDED_BY_SIZE is False
-    on = set(ORIGINAL_BEHAVIOUR) - {"ROI_ALIGN", "BOX_DELTA_MAX_LOG", "WEIGHT_DECAY_DIVIDED_BY_SIZE"}
+    on = set(ORIGINAL_BEHAVIOUR) - {"ROI_ALIGN", "CROWD_OVERLAP", "BOX_DELTA_MAX_LOG", "WEIGHT_DECAY_DIVIDED_BY_SIZE"}
     assert all(getattr(config, name) is True for name in on)
     assert config.original_behaviour() is config
     assert {name: getattr(config, name) for name in ORIGINAL_BEHAVIOUR} == ORIGINAL_BEHAVIOUR
@@ -235,6 +236,7 @@ REFUSED = [
     ({"MASK_SHAPE": [56, 56]}, r"MASK_SHAPE = \[56, 56\]: .*\[28, 28\] is expected.*Set MASK_SHAPE = \[28, 28\]"),
     ({"MINI_MASK_SHAPE": (56,)}, r"MINI_MASK_SHAPE = \(56,\).*Set \(56, 56\)"),
     ({"ROI_ALIGN": "bilinear"}, r"ROI_ALIGN = 'bilinear'"),
+    ({"CROWD_OVERLAP": "box"}, r"CROWD_OVERLAP = 'box': 'ioa' or 'iou'"),
     ({"LOSS_WEIGHTS": {"mask_loss": 1}}, r"LOSS_WEIGHTS = .*keys among rpn_class_loss"),
     ({"LOSS_WEIGHTS": {"mrcnn_mask_loss": -1}}, r"LOSS_WEIGHTS = .*mrcnn_mask_loss must be"),
     ({"RPN_FOCAL_GAMMA": -1}, r"RPN_FOCAL_GAMMA = -1: None or a number of at least 0"),

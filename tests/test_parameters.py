@@ -35,6 +35,7 @@ SEVERAL = {
     "SEED": "initial weights, loader and sampling each start from it",
     "WEIGHT_DECAY": "SGD has it in the loss, AdamW in the optimizer",
     "OPTIMIZER": "likewise",
+    "CROWD_OVERLAP": "anchors are labelled by the loader, rois by the graph",
     "RPN_FOCAL_GAMMA": "the loader then keeps all anchors, the graph weighs them",
 }
 

@@ -248,6 +248,7 @@ class Batches:
             forced_match_own_box=config.RPN_FORCED_MATCH_OWN_BOX,
             ignore_zero_overlap=config.RPN_IGNORE_ZERO_OVERLAP,
             sample=not config.RPN_FOCAL_GAMMA,
+            crowd_overlap=config.CROWD_OVERLAP,
             rng=rng,
         )
         chosen = np.arange(len(sample.class_ids))

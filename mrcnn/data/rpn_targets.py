@@ -20,7 +20,9 @@ from mrcnn.ops import boxes as box_ops
 
 POSITIVE_IOU = 0.7
 NEGATIVE_IOU = 0.3
-CROWD_IOU = 0.001
+# An anchor with so much in common with a crowd is no negative, by measure: half of its own area, from which on COCO's
+# evaluation leaves a detection alone; the original's IoU.
+CROWD_LIMITS = {"ioa": 0.5, "iou": 0.001}
 
 
 def build(
@@ -33,6 +35,7 @@ def build(
     forced_match_own_box: bool = True,
     ignore_zero_overlap: bool = True,
     sample: bool = True,
+    crowd_overlap: str = "ioa",
     rng: np.random.Generator,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Label anchors and encode the positive ones.
@@ -49,6 +52,9 @@ def build(
             most). Deviation: the original lets it regress to the box that it overlaps most; False does so too.
         ignore_zero_overlap: a box that overlaps no anchor forces none. Deviation: in the original it makes all anchors
             positive; False does so too.
+        crowd_overlap: how it is measured whether an anchor lies in a crowd: "ioa", by the share of its own area, as COCO's
+            evaluation does. "iou", the original's: an anchor that fills less than a thousandth of a crowd's box lies
+            outside of it there, and a large one that merely touches it lies inside.
         rng: for the choice of the surplus.
 
     Returns:
@@ -72,8 +78,10 @@ def build(
     rpn_match[best_iou < NEGATIVE_IOU] = -1
     for crowd_box in crowd_boxes:
         places, overlaps = grid.overlaps(crowd_box)
-        touching = places[overlaps >= CROWD_IOU]
-        rpn_match[touching] = np.maximum(rpn_match[touching], 0)
+        if crowd_overlap == "ioa":
+            overlaps = box_ops.ioa(grid.boxes[places], crowd_box)[:, 0]
+        inside = places[overlaps >= CROWD_LIMITS[crowd_overlap]]
+        rpn_match[inside] = np.maximum(rpn_match[inside], 0)
     rpn_match[forced | (best_iou >= POSITIVE_IOU)] = 1
     _drop_surplus(rpn_match, 1, num_anchors // 2 if sample else num_anchors, rng)
     if sample:
