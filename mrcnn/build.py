@@ -1,5 +1,6 @@
 """Config to network: the only place that translates parameters into the arguments of the stages."""
 
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,6 +17,8 @@ from mrcnn.nn.layers import BoxLayer, fold
 from mrcnn.ops import anchors, tensor_boxes
 
 Tensor = Any
+
+logger = logging.getLogger(__name__)
 
 
 @keras.saving.register_keras_serializable("mrcnn")
@@ -68,6 +71,8 @@ def build(config: Config, mode: str, *, saver: network.Saver, loader: Callable[.
     if mode not in ("training", "inference"):
         raise ValueError(f"mode {mode!r}: 'training' or 'inference' is expected")
     config.validate()
+    if mode == "training" and config.NORM == "group" and config.TRAIN_BN is not False and not callable(config.BACKBONE):
+        logger.warning("TRAIN_BN = %s does nothing: NORM = 'group' uses each image's own statistics and stores none.", config.TRAIN_BN)
     graph = _training if mode == "training" else _inference
     with _precision(config.PRECISION):
         trunk = _trunk(config, train_bn=False if mode == "inference" or config.TRAIN_BN is False else None)
@@ -109,10 +114,13 @@ def _trunk(config: Config, train_bn: bool | None) -> _Trunk:
         stages = config.BACKBONE(image, stage5=True, train_bn=train_bn)
         _check_stages(stages)
     else:
-        stages = resnet.resnet_graph(image, config.BACKBONE, stage5=True, train_bn=train_bn)
-    pyramid = fpn.build(list(stages[1:]), config.TOP_DOWN_PYRAMID_SIZE)
+        stages = resnet.resnet_graph(image, config.BACKBONE, stage5=True, train_bn=train_bn, norm=config.NORM)
+    pyramid = fpn.build(list(stages[1:]), config.TOP_DOWN_PYRAMID_SIZE, config.NORM)
     _check_levels(config, image, pyramid)
-    logits, probs, deltas = rpn.build(pyramid, anchor_stride=config.RPN_ANCHOR_STRIDE, anchors_per_location=len(config.RPN_ANCHOR_RATIOS))
+    logits, probs, deltas = rpn.build(
+        pyramid, anchor_stride=config.RPN_ANCHOR_STRIDE, anchors_per_location=len(config.RPN_ANCHOR_RATIOS),
+        prior=rpn.FOCAL_PRIOR if config.RPN_FOCAL_GAMMA else None,
+    )  # fmt: skip
     return _Trunk(image, meta, pyramid, logits, probs, deltas)
 
 
@@ -151,15 +159,23 @@ def _proposals(config: Config, trunk: _Trunk, anchor_boxes: Tensor, count: int) 
 def _box_head(config: Config, trunk: _Trunk, rois: Tensor, train_bn: bool | None) -> tuple[Tensor, Tensor, Tensor]:
     return box_head.build(
         rois, trunk.pyramid[:4], trunk.meta, pool_size=config.POOL_SIZE, num_classes=config.NUM_CLASSES, train_bn=train_bn,
-        width=config.FPN_CLASSIF_FC_LAYERS_SIZE, sampling=config.ROI_ALIGN,
+        width=config.FPN_CLASSIF_FC_LAYERS_SIZE, sampling=config.ROI_ALIGN, norm=config.NORM,
     )  # fmt: skip
 
 
 def _mask_head(config: Config, trunk: _Trunk, rois: Tensor, class_ids: Tensor, train_bn: bool | None) -> Tensor:
     return mask_head.build(
         rois, class_ids, trunk.pyramid[:4], trunk.meta, pool_size=config.MASK_POOL_SIZE, num_classes=config.NUM_CLASSES, train_bn=train_bn,
-        sampling=config.ROI_ALIGN,
+        sampling=config.ROI_ALIGN, norm=config.NORM,
     )  # fmt: skip
+
+
+def _class_weights(config: Config) -> list[float] | None:
+    """A weight for each class, background first; 1 for those that a dict leaves out."""
+    weights = config.CLASS_WEIGHTS
+    if weights is None:
+        return None
+    return [weights.get(i, 1.0) for i in range(config.NUM_CLASSES)] if isinstance(weights, dict) else list(weights)
 
 
 def _inference(config: Config, trunk: _Trunk, options: dict[str, Any]) -> keras.Model:
@@ -199,7 +215,8 @@ def _training(config: Config, trunk: _Trunk, options: dict[str, Any]) -> keras.M
     normalized_gt = NormalizeBoxes(name="gt_boxes_normalized")([gt_boxes, trunk.image])
     sampler = targets.DetectionTargets(
         config.TRAIN_ROIS_PER_IMAGE, config.ROI_POSITIVE_RATIO, config.MASK_SHAPE, config.BBOX_STD_DEV, config.USE_MINI_MASK,
-        negatives_fill=config.ROI_NEGATIVES_FILL, stop_gradient=config.STOP_TARGET_GRADIENT, seed=config.SEED, name="proposal_targets",
+        negatives_fill=config.ROI_NEGATIVES_FILL, stop_gradient=config.STOP_TARGET_GRADIENT, seed=config.SEED,
+        crowd_overlap=config.CROWD_OVERLAP, name="proposal_targets",
     )  # fmt: skip
     rois, class_ids, deltas, masks = sampler([candidates, gt_class_ids, normalized_gt, gt_masks])
 
@@ -211,9 +228,9 @@ def _training(config: Config, trunk: _Trunk, options: dict[str, Any]) -> keras.M
     rois = layers.Identity(dtype="float32", name="output_rois")(rois)
 
     loss_outputs = [
-        losses.RpnClassLoss(name=LOSS_NAMES[0])([rpn_match, trunk.rpn_logits]),
+        losses.RpnClassLoss(config.RPN_FOCAL_GAMMA, config.RPN_FOCAL_ALPHA, name=LOSS_NAMES[0])([rpn_match, trunk.rpn_logits]),
         losses.RpnBboxLoss(name=LOSS_NAMES[1])([rpn_target, rpn_match, trunk.rpn_bbox]),
-        losses.MrcnnClassLoss(config.CLASS_LOSS_IGNORES_PADDING, config.ACTIVE_CLASSES_PER_IMAGE, name=LOSS_NAMES[2])(
+        losses.MrcnnClassLoss(config.CLASS_LOSS_IGNORES_PADDING, config.ACTIVE_CLASSES_PER_IMAGE, _class_weights(config), name=LOSS_NAMES[2])(
             [class_ids, logits, trunk.meta, rois]
         ),
         losses.MrcnnBboxLoss(name=LOSS_NAMES[3])([deltas, class_ids, bbox]),

@@ -27,6 +27,7 @@ ORIGINAL_BEHAVIOUR = {
     "STOP_TARGET_GRADIENT": False,
     "CLASS_LOSS_IGNORES_PADDING": False,
     "ACTIVE_CLASSES_PER_IMAGE": False,
+    "CROWD_OVERLAP": "iou",
     "BOX_DELTA_MAX_LOG": None,
     "WEIGHT_DECAY_DIVIDED_BY_SIZE": True,
 }
@@ -91,6 +92,11 @@ class Config:
     # BatchNorm: False keeps the stored statistics (right for small batches and pretrained weights); True or None uses each batch's while
     # training (needed from scratch) and the stored ones in validation and detection.
     TRAIN_BN = False
+    # Normalisation in the ResNet and in the heads (a BACKBONE of your own has its own): "batch", the original's and what published weights were
+    # trained with; "group", GroupNorm, also after the pyramid's convolutions, for training from scratch with few images a batch: TRAIN_BN does
+    # nothing then, and files of the two kinds don't fit each other; "sync_batch", BatchNorm with the statistics of all devices' batches (the
+    # same as "batch" on one device; TensorFlow only; the same files).
+    NORM = "batch"
     # Where BatchNorm always uses its stored statistics (detection; training with TRAIN_BN = False), the convolution before it does its work too:
     # the same result but for the rounding of floats, in less time and memory. False: each layer by itself.
     FOLD_BATCH_NORM = True
@@ -110,6 +116,11 @@ class Config:
     RPN_NMS_THRESHOLD = 0.7
     # Anchors an image that train the RPN, at most half of them positive.
     RPN_TRAIN_ANCHORS_PER_IMAGE = 256
+    # Focal loss (Lin et al. 2017) in place of the cross entropy of rpn_class_loss: its exponent, 2 in the paper, and the factor of the positives (1 -
+    # factor for negatives), 0.25 there. All anchors then train, not a sample: at most RPN_TRAIN_ANCHORS_PER_IMAGE positives and every negative;
+    # the sum is divided by the number of positives. None or 0: cross entropy of the sample, as the original.
+    RPN_FOCAL_GAMMA = None
+    RPN_FOCAL_ALPHA = None
     # Best anchors by score that enter non-maximum suppression.
     PRE_NMS_LIMIT = 6000
     # Proposals kept after it, in training and in detection.
@@ -168,6 +179,9 @@ class Config:
     LOSS_WEIGHTS = {name: 1.0 for name in LOSS_NAMES}
     # Whether weight decay takes biases too. None: as the original for "sgd" (it does), as usual for "adamw" (it doesn't).
     WEIGHT_DECAY_BIASES = None
+    # Weights of the classes in the class loss, against imbalance: None, all the same; NUM_CLASSES numbers, background first; or {class id: weight},
+    # 1 for the others. The loss is the weighted mean, sum(w * loss) / sum(w): only ratios matter. mrcnn.data.class_weights.from_counts makes them.
+    CLASS_WEIGHTS = None
     # The gradient of all weights together is scaled down to this norm.
     GRADIENT_CLIP_NORM = 5.0
     # Batches whose gradients are averaged for one update: 8 of 2 images do what one of 16 does, in the memory of 2. STEPS_PER_EPOCH and schedules
@@ -198,6 +212,9 @@ class Config:
     CLASS_LOSS_IGNORES_PADDING = True
     # Each image's own active classes limit its class loss, instead of those of the first image of the batch (False).
     ACTIVE_CLASSES_PER_IMAGE = True
+    # Anchors and rois half of whose own area lies in a crowd are no negatives, as COCO's evaluation leaves detections there alone ("ioa"), instead of
+    # those whose IoU with its box is 0.001 or more: a small one inside a large crowd would be a negative, a large one beside it none ("iou").
+    CROWD_OVERLAP = "ioa"
     # Largest log(height ratio) and log(width ratio) a box delta may ask for, so that exp stays finite (None).
     BOX_DELTA_MAX_LOG = math.log(1000.0 / 16.0)
     # The original's L2 term: WEIGHT_DECAY * mean of the squares of each weight, which hardly decays anything (True).

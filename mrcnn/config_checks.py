@@ -12,6 +12,7 @@ LOSS_NAMES = ("rpn_class_loss", "rpn_bbox_loss", "mrcnn_class_loss", "mrcnn_bbox
 RESIZE_MODES = ("square", "pad64", "none", "crop")
 BACKBONES = ("resnet50", "resnet101")
 OPTIMIZERS = ("sgd", "adamw")
+NORMS = ("batch", "group", "sync_batch")
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 NON_FINITE = ("stop", "skip")
 
@@ -68,6 +69,10 @@ def _check_identity(config: "Config") -> None:
         _refuse(config, "COMPUTE_BACKBONE_SHAPE", "None or a callable image_shape -> [5, 2] is expected")
     if config.TRAIN_BN is not None and not isinstance(config.TRAIN_BN, bool):  # 0 would not be the False that build asks for
         _refuse(config, "TRAIN_BN", "None, False or True is expected")
+    if config.NORM not in NORMS:
+        _refuse(config, "NORM", f"one of {', '.join(NORMS)} is expected")
+    if not isinstance(config.FOLD_BATCH_NORM, bool):
+        _refuse(config, "FOLD_BATCH_NORM", "True or False is expected")
     if config.PRECISION is not None and config.PRECISION not in PRECISIONS:
         _refuse(config, "PRECISION", f"None or one of {', '.join(PRECISIONS)} is expected")
 
@@ -188,6 +193,8 @@ def _check_masks(config: "Config") -> None:
     mini = _numbers(config, "MINI_MASK_SHAPE", "(height, width) in whole pixels is expected", "Set (56, 56).") if config.USE_MINI_MASK else ()
     if config.USE_MINI_MASK and (mini.shape != (2,) or (mini < 1).any() or (mini != mini.astype(int)).any()):
         _refuse(config, "MINI_MASK_SHAPE", "(height, width) in whole pixels is expected", "Set (56, 56).")
+    if config.CROWD_OVERLAP not in ("ioa", "iou"):
+        _refuse(config, "CROWD_OVERLAP", "'ioa' or 'iou' is expected")
     if config.ROI_ALIGN not in ("crop_and_resize", "aligned"):
         _refuse(config, "ROI_ALIGN", "'crop_and_resize' or 'aligned' is expected")
 
@@ -202,6 +209,35 @@ def _check_losses(config: "Config") -> None:
     for name, value in weights.items():
         if not _is_number(value) or value < 0:
             _refuse(config, "LOSS_WEIGHTS", f"{name} must be a number of at least 0")
+    _check_focal(config)
+    _check_class_weights(config)
+
+
+def _check_focal(config: "Config") -> None:
+    gamma, alpha = config.RPN_FOCAL_GAMMA, config.RPN_FOCAL_ALPHA
+    if gamma is not None and not (_is_number(gamma) and gamma >= 0):
+        _refuse(config, "RPN_FOCAL_GAMMA", "None or a number of at least 0 is expected", "Set 2.0, the paper's.")
+    if alpha is not None and not (_is_number(alpha) and 0 < alpha < 1):
+        _refuse(config, "RPN_FOCAL_ALPHA", "None or a number between 0 and 1 is expected", "Set 0.25, the paper's.")
+    if alpha is not None and not gamma:
+        _refuse(config, "RPN_FOCAL_ALPHA", f"it belongs to the focal loss, but RPN_FOCAL_GAMMA is {gamma!r}", "Set RPN_FOCAL_GAMMA = 2.0, say.")
+
+
+def _check_class_weights(config: "Config") -> None:
+    weights, count = config.CLASS_WEIGHTS, config.NUM_CLASSES
+    if weights is None:
+        return
+    expected = f"None, {count} numbers (NUM_CLASSES, background first) or a dict {{class id: weight}} with ids below {count} is expected"
+    if isinstance(weights, dict):
+        if not all(_is_whole(key) and 0 <= key < count for key in weights):
+            _refuse(config, "CLASS_WEIGHTS", expected)
+        values = [*weights.values(), *([1.0] if len(weights) < count else [])]
+    else:
+        if isinstance(weights, str) or not hasattr(weights, "__len__") or len(weights) != count:
+            _refuse(config, "CLASS_WEIGHTS", expected)
+        values = list(weights)
+    if not all(_is_number(value) and value >= 0 for value in values) or not any(value > 0 for value in values):
+        _refuse(config, "CLASS_WEIGHTS", "numbers of at least 0, one of them above, are expected")
 
 
 def _check_updates(config: "Config") -> None:

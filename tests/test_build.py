@@ -249,3 +249,33 @@ def test_batch_norm_is_folded_where_its_statistics_are_fixed():
     assert folded("inference", TRAIN_BN=True)[0] == folded("training")[0] == heads
     assert folded("training", TRAIN_BN=True)[0] == folded("training", TRAIN_BN=None)[0] == 0
     assert folded("inference", FOLD_BATCH_NORM=False)[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("weights", "expected"), [(None, None), ([1, 2, 3], [1, 2, 3]), (np.array([0.5, 1, 4]), [0.5, 1, 4]), ({2: 5}, [1, 1, 5]), ({}, [1, 1, 1])]
+)
+def test_class_weights_reach_the_class_loss(weights, expected):
+    assert tiny_network.network("training", CLASS_WEIGHTS=weights).get_layer("mrcnn_class_loss").class_weights == expected
+
+
+def test_focal_loss_starts_with_few_objects_and_trains():
+    """At the prior of 0.01 a thousand negatives cost about a thousand times 0.01² · 0.01: the loss is that of the four positives."""
+    attributes = {"RPN_FOCAL_GAMMA": 2.0, "RPN_FOCAL_ALPHA": 0.25}
+    settings, model = tiny_network.config(**attributes), tiny_network.network("training", **attributes)
+    assert (model.get_layer("rpn_class_loss").gamma, model.get_layer("rpn_class_loss").alpha) == (2.0, 0.25)
+    batch = tiny_network.training_batch(settings)
+    batch[0] *= 0  # the bias alone speaks
+    batch[2][:, 4:] = -1
+    outputs = model([ops.convert_to_tensor(a) for a in batch], training=False)
+    np.testing.assert_allclose(arrays(outputs[1])[..., 1], 0.01, rtol=1e-3)
+    expected = 0.25 * 0.99**2 * -np.log(0.01) + 0.75 * 1019 / 4 * 0.01**2 * -np.log(0.99)
+    assert float(arrays(outputs[-5])[0]) == pytest.approx(expected, rel=1e-3)
+    before = arrays(ops.convert_to_tensor(model.get_layer("rpn_model").get_layer("rpn_class_raw").bias)).copy()
+    logs = train(model, settings, batch)
+    assert np.isfinite(float(logs["loss"]))
+    assert (arrays(ops.convert_to_tensor(model.get_layer("rpn_model").get_layer("rpn_class_raw").bias)) != before).all()
+
+
+def test_without_focal_loss_anchors_start_undecided():
+    head = tiny_network.network("training").get_layer("rpn_model").get_layer("rpn_class_raw")
+    assert not arrays(ops.convert_to_tensor(head.bias)).any()

@@ -30,6 +30,7 @@ CONTRACT_ARRAYS = {"MEAN_PIXEL": [123.7, 116.8, 103.9], "RPN_BBOX_STD_DEV": [0.1
 OWN = {
     "SEED", "OPTIMIZER", "FOLD_BATCH_NORM", "PRECISION", "DETERMINISTIC", "KEEP_LAST", "KEEP_BEST", "TIME_LIMIT",
     "WEIGHT_DECAY_BIASES", "GRADIENT_ACCUMULATION", "EMA_DECAY", "ON_NON_FINITE",
+    "NORM", "CLASS_WEIGHTS", "RPN_FOCAL_GAMMA", "RPN_FOCAL_ALPHA",
 }  # fmt: skip
 
 
@@ -53,9 +54,10 @@ def test_every_parameter_beyond_the_contract_is_a_correction_or_listed():
 
 def test_corrections_are_on_by_default_and_original_behaviour_turns_all_off():
     config = Config()
+    assert config.CROWD_OVERLAP == "ioa"
     assert config.ROI_ALIGN == "crop_and_resize"  # published weights need it
     assert config.BOX_DELTA_MAX_LOG == pytest.approx(math.log(62.5)) and config.WEIGHT_DECAY_DIVIDED_BY_SIZE is False
-    on = set(ORIGINAL_BEHAVIOUR) - {"ROI_ALIGN", "BOX_DELTA_MAX_LOG", "WEIGHT_DECAY_DIVIDED_BY_SIZE"}
+    on = set(ORIGINAL_BEHAVIOUR) - {"ROI_ALIGN", "CROWD_OVERLAP", "BOX_DELTA_MAX_LOG", "WEIGHT_DECAY_DIVIDED_BY_SIZE"}
     assert all(getattr(config, name) is True for name in on)
     assert config.original_behaviour() is config
     assert {name: getattr(config, name) for name in ORIGINAL_BEHAVIOUR} == ORIGINAL_BEHAVIOUR
@@ -202,6 +204,7 @@ REFUSED = [
     ({"COMPUTE_BACKBONE_SHAPE": 3}, r"COMPUTE_BACKBONE_SHAPE = 3: None or a callable"),
     ({"TRAIN_BN": "no"}, r"TRAIN_BN = 'no': None, False or True"),
     ({"TRAIN_BN": 0}, r"TRAIN_BN = 0: None, False or True"),
+    ({"NORM": "layer"}, r"NORM = 'layer': one of batch, group, sync_batch"),
     ({"IMAGE_RESIZE_MODE": "pad"}, r"IMAGE_RESIZE_MODE = 'pad': one of square, pad64, none, crop"),
     ({"IMAGE_MAX_DIM": 1000}, r"IMAGE_MAX_DIM = 1000: a multiple of 64.*Set 960 or 1024"),
     ({"IMAGE_MAX_DIM": 30}, r"IMAGE_MAX_DIM = 30.*Set 64 or 128"),
@@ -243,8 +246,20 @@ REFUSED = [
     ({"MASK_SHAPE": [56, 56]}, r"MASK_SHAPE = \[56, 56\]: .*\[28, 28\] is expected.*Set MASK_SHAPE = \[28, 28\]"),
     ({"MINI_MASK_SHAPE": (56,)}, r"MINI_MASK_SHAPE = \(56,\).*Set \(56, 56\)"),
     ({"ROI_ALIGN": "bilinear"}, r"ROI_ALIGN = 'bilinear'"),
+    ({"CROWD_OVERLAP": "box"}, r"CROWD_OVERLAP = 'box': 'ioa' or 'iou'"),
     ({"LOSS_WEIGHTS": {"mask_loss": 1}}, r"LOSS_WEIGHTS = .*keys among rpn_class_loss"),
     ({"LOSS_WEIGHTS": {"mrcnn_mask_loss": -1}}, r"LOSS_WEIGHTS = .*mrcnn_mask_loss must be"),
+    ({"RPN_FOCAL_GAMMA": -1}, r"RPN_FOCAL_GAMMA = -1: None or a number of at least 0"),
+    ({"RPN_FOCAL_GAMMA": True}, r"RPN_FOCAL_GAMMA = True"),
+    ({"RPN_FOCAL_GAMMA": 2, "RPN_FOCAL_ALPHA": 1}, r"RPN_FOCAL_ALPHA = 1: None or a number between 0 and 1"),
+    ({"RPN_FOCAL_ALPHA": 0.25}, r"RPN_FOCAL_ALPHA = 0\.25: it belongs to the focal loss, but RPN_FOCAL_GAMMA is None.*Set RPN_FOCAL_GAMMA = 2"),
+    ({"CLASS_WEIGHTS": 2.0}, r"CLASS_WEIGHTS = 2\.0: None, 2 numbers"),
+    ({"CLASS_WEIGHTS": [1, 1, 1]}, r"CLASS_WEIGHTS = \[1, 1, 1\]: None, 2 numbers \(NUM_CLASSES, background first\)"),
+    ({"CLASS_WEIGHTS": {2: 1.0}}, r"CLASS_WEIGHTS = .*ids below 2"),
+    ({"CLASS_WEIGHTS": {"shirt": 1.0}}, r"CLASS_WEIGHTS"),
+    ({"CLASS_WEIGHTS": [1, -1]}, r"CLASS_WEIGHTS = \[1, -1\]: numbers of at least 0"),
+    ({"CLASS_WEIGHTS": np.array([1, np.nan])}, r"CLASS_WEIGHTS = .*numbers of at least 0"),
+    ({"CLASS_WEIGHTS": {0: 0, 1: 0}}, r"CLASS_WEIGHTS = .*one of them above"),
 ]
 
 
@@ -259,6 +274,8 @@ ALLOWED = [
     {}, {"IMAGE_MIN_SCALE": None}, {"IMAGE_MIN_DIM": 0}, {"MASK_SHAPE": (28, 28)}, {"MASK_SHAPE": np.array([28, 28])}, {"USE_MINI_MASK": False},
     {"DETECTION_MIN_CONFIDENCE": None}, {"GRADIENT_CLIP_NORM": None}, {"VALIDATION_STEPS": 0}, {"LOSS_WEIGHTS": {}}, {"MEAN_PIXEL": 0.0},
     {"IMAGE_CHANNEL_COUNT": 1, "MEAN_PIXEL": np.array([43.5])}, {"BACKBONE": lambda *a, **k: []}, {"TRAIN_BN": None}, {"WEIGHT_DECAY": 0},
+    {"RPN_FOCAL_GAMMA": 2.0, "RPN_FOCAL_ALPHA": 0.25}, {"RPN_FOCAL_GAMMA": 0},
+    {"CLASS_WEIGHTS": np.array([0.5, 2])}, {"CLASS_WEIGHTS": {1: 3}}, {"CLASS_WEIGHTS": {0: 0}}, {"CLASS_WEIGHTS": (1, 0)},
     {"IMAGE_RESIZE_MODE": "pad64", "IMAGE_MIN_DIM": 512, "IMAGE_MAX_DIM": 1000}, {"NUM_CLASSES": np.int64(3)}, {"ROI_POSITIVE_RATIO": 1},
 ]  # fmt: skip
 

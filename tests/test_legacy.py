@@ -145,12 +145,20 @@ def test_positives_are_limited_by_their_share_and_negatives_fill_the_rest():
     assert got_rois.any(axis=1).all() and not got.any()
 
 
-def test_a_roi_that_touches_a_crowd_is_no_background():
+def test_a_roi_in_a_crowd_is_no_background():
     rois = np.array([[4, 4, 8, 8], [14, 14, 20, 20]])
     _, gt_boxes, masks = one_instance()
     got, class_ids, _, _ = modellib.build_detection_targets(rois, np.array([-1]), gt_boxes, masks, detection_targets_config())
     np.testing.assert_array_equal(got[0], rois[1])
     assert not got[1:].any() and not class_ids.any()
+
+
+def test_a_roi_that_touches_a_crowd_is_background_but_for_the_original():
+    rois, config = np.array([[10, 10, 20, 20], [14, 14, 20, 20]]), detection_targets_config()  # the crowd ends at 12
+    _, gt_boxes, masks = one_instance()
+    for overlap, count in (("ioa", 2), ("iou", 1)):
+        config.CROWD_OVERLAP = overlap
+        assert modellib.build_detection_targets(rois, np.array([-1]), gt_boxes, masks, config)[0].any(axis=1).sum() == count
 
 
 def test_without_instances_every_roi_is_background():

@@ -36,6 +36,8 @@ SEVERAL = {
     "WEIGHT_DECAY": "SGD has it in the loss, AdamW in the optimizer",
     "OPTIMIZER": "likewise",
     "WEIGHT_DECAY_BIASES": "likewise",
+    "CROWD_OVERLAP": "anchors are labelled by the loader, rois by the graph",
+    "RPN_FOCAL_GAMMA": "the loader then keeps all anchors, the graph weighs them",
 }
 
 

@@ -62,6 +62,7 @@ def build_rpn_targets(case, image_shape, anchors, gt_class_ids, gt_boxes):
         std_dev=config.RPN_BBOX_STD_DEV,
         forced_match_own_box=config.RPN_FORCED_MATCH_OWN_BOX,
         ignore_zero_overlap=config.RPN_IGNORE_ZERO_OVERLAP,
+        crowd_overlap=config.CROWD_OVERLAP,
         rng=np.random.default_rng(0),
     )
 
@@ -385,9 +386,8 @@ def test_unmold_rounds_by_default(case, arrays):
 def test_the_corrected_labels_are_the_originals_where_each_box_overlaps_an_anchor(case, arrays):
     arguments = SimpleNamespace(**{name: value_of(described, arrays) for name, described in case["args"].items()})
     kwargs = {"num_anchors": config_of(case).RPN_TRAIN_ANCHORS_PER_IMAGE, "std_dev": config_of(case).RPN_BBOX_STD_DEV}
-    match, _ = rpn_targets.build(
-        arguments.anchors, arguments.gt_class_ids, arguments.gt_boxes, rng=np.random.default_rng(0), **kwargs
-    )
+    kwargs |= {"rng": np.random.default_rng(0), "crowd_overlap": "iou"}
+    match, _ = rpn_targets.build(arguments.anchors, arguments.gt_class_ids, arguments.gt_boxes, **kwargs)
     targets = arguments.gt_boxes[arguments.gt_class_ids >= 0]
     if (boxes.iou(arguments.anchors, targets).max(axis=0) > 0).all():
         np.testing.assert_array_equal(match, value_of(case["outputs"][0], arrays))

@@ -247,11 +247,11 @@ class Batches:
             std_dev=config.RPN_BBOX_STD_DEV,
             forced_match_own_box=config.RPN_FORCED_MATCH_OWN_BOX,
             ignore_zero_overlap=config.RPN_IGNORE_ZERO_OVERLAP,
+            sample=not config.RPN_FOCAL_GAMMA,
+            crowd_overlap=config.CROWD_OVERLAP,
             rng=rng,
         )
-        chosen = np.arange(len(sample.class_ids))
-        if len(chosen) > config.MAX_GT_INSTANCES:
-            chosen = np.sort(rng.choice(chosen, config.MAX_GT_INSTANCES, replace=False))
+        chosen = _choose(sample.class_ids, config.MAX_GT_INSTANCES, rng)
         image = np.empty(sample.image.shape, np.float32)
         return Item(
             images.mold(sample.image, config.MEAN_PIXEL, out=image),
@@ -262,6 +262,19 @@ class Batches:
             _pad(sample.boxes[chosen], config.MAX_GT_INSTANCES, 0),
             _pad(sample.masks[..., chosen], config.MAX_GT_INSTANCES, 2),
         )
+
+
+def _choose(class_ids: np.ndarray, limit: int, rng: np.random.Generator) -> np.ndarray:
+    """Return the places [<= limit] of the instances that the network sees, a random subset where there are more.
+
+    Crowds stay (up to half of the places): without one, the rois inside it would train as background.
+    """
+    places = np.arange(len(class_ids))
+    if len(places) <= limit:
+        return places
+    crowds = np.flatnonzero(class_ids < 0)[: limit // 2]
+    others = np.setdiff1d(places, crowds)
+    return np.sort(np.concatenate([crowds, rng.choice(others, limit - len(crowds), replace=False)]))
 
 
 def _pad(array: np.ndarray, length: int, axis: int) -> np.ndarray:

@@ -20,7 +20,9 @@ from mrcnn.ops import boxes as box_ops
 
 POSITIVE_IOU = 0.7
 NEGATIVE_IOU = 0.3
-CROWD_IOU = 0.001
+# An anchor with so much in common with a crowd is no negative, by measure: half of its own area, from which on COCO's
+# evaluation leaves a detection alone; the original's IoU.
+CROWD_LIMITS = {"ioa": 0.5, "iou": 0.001}
 
 
 def build(
@@ -32,6 +34,8 @@ def build(
     std_dev: Sequence[float],
     forced_match_own_box: bool = True,
     ignore_zero_overlap: bool = True,
+    sample: bool = True,
+    crowd_overlap: str = "ioa",
     rng: np.random.Generator,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Label anchors and encode the positive ones.
@@ -41,11 +45,16 @@ def build(
         gt_class_ids: [N]; negative for a crowd, which is no target but keeps anchors inside it from being negative.
         gt_boxes: [N, (y1, x1, y2, x2)] pixels.
         num_anchors: anchors that train, at most half of them positive; the surplus is made neutral at random.
+        sample: False: all negatives train, and up to num_anchors positives (the rows of rpn_bbox). For the focal loss,
+            which weighs the easy ones down instead of leaving most of them out (Lin et al. 2017, section 4).
         std_dev: [4], by which the deltas are divided.
         forced_match_own_box: a forced anchor regresses to the box it was forced for (of several, the one it overlaps
             most). Deviation: the original lets it regress to the box that it overlaps most; False does so too.
         ignore_zero_overlap: a box that overlaps no anchor forces none. Deviation: in the original it makes all anchors
             positive; False does so too.
+        crowd_overlap: how it is measured whether an anchor lies in a crowd: "ioa", by the share of its own area, as COCO's
+            evaluation does. "iou", the original's: an anchor that fills less than a thousandth of a crowd's box lies
+            outside of it there, and a large one that merely touches it lies inside.
         rng: for the choice of the surplus.
 
     Returns:
@@ -69,11 +78,14 @@ def build(
     rpn_match[best_iou < NEGATIVE_IOU] = -1
     for crowd_box in crowd_boxes:
         places, overlaps = grid.overlaps(crowd_box)
-        touching = places[overlaps >= CROWD_IOU]
-        rpn_match[touching] = np.maximum(rpn_match[touching], 0)
+        if crowd_overlap == "ioa":
+            overlaps = box_ops.ioa(grid.boxes[places], crowd_box)[:, 0]
+        inside = places[overlaps >= CROWD_LIMITS[crowd_overlap]]
+        rpn_match[inside] = np.maximum(rpn_match[inside], 0)
     rpn_match[forced | (best_iou >= POSITIVE_IOU)] = 1
-    _drop_surplus(rpn_match, 1, num_anchors // 2, rng)
-    _drop_surplus(rpn_match, -1, num_anchors - np.count_nonzero(rpn_match == 1), rng)
+    _drop_surplus(rpn_match, 1, num_anchors // 2 if sample else num_anchors, rng)
+    if sample:
+        _drop_surplus(rpn_match, -1, num_anchors - np.count_nonzero(rpn_match == 1), rng)
 
     rpn_bbox = np.zeros((num_anchors, 4), np.float32)
     positives = np.flatnonzero(rpn_match == 1)

@@ -68,14 +68,15 @@ def build_rpn_targets(
         anchors: [A, (y1, x1, y2, x2)] pixels.
         gt_class_ids: [N]; negative for crowds.
         gt_boxes: [N, (y1, x1, y2, x2)] pixels.
-        config: RPN_* are read.
+        config: RPN_* and CROWD_OVERLAP are read.
 
     Returns:
         rpn_match [A] int32 (1 positive, -1 negative, 0 neutral), rpn_bbox [RPN_TRAIN_ANCHORS_PER_IMAGE, (dy, dx, log(dh), log(dw))] float32.
     """
     return rpn_targets.build(
         anchors, gt_class_ids, gt_boxes, num_anchors=config.RPN_TRAIN_ANCHORS_PER_IMAGE, std_dev=config.RPN_BBOX_STD_DEV,
-        forced_match_own_box=config.RPN_FORCED_MATCH_OWN_BOX, ignore_zero_overlap=config.RPN_IGNORE_ZERO_OVERLAP, rng=_global_rng(),
+        forced_match_own_box=config.RPN_FORCED_MATCH_OWN_BOX, ignore_zero_overlap=config.RPN_IGNORE_ZERO_OVERLAP,
+        sample=not config.RPN_FOCAL_GAMMA, crowd_overlap=config.CROWD_OVERLAP, rng=_global_rng(),
     )  # fmt: skip
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from mrcnn.config import Config
 
 POSITIVE_IOU = 0.5
-CROWD_IOU = 0.001
+CROWD_LIMITS = {"ioa": 0.5, "iou": 0.001}  # as in nn.targets
 
 
 def build(
@@ -27,10 +27,11 @@ def build(
 
     Args:
         rois: [P, (y1, x1, y2, x2)] whole pixels; those without area are left out.
-        gt_class_ids: [N]; negative for crowds, which rois may not touch to be background.
+        gt_class_ids: [N]; negative for crowds, in which rois may not lie to be background.
         gt_boxes: [N, (y1, x1, y2, x2)] whole pixels.
         gt_masks: [H, W, N], or the mini-masks with USE_MINI_MASK.
-        config: TRAIN_ROIS_PER_IMAGE (R), ROI_POSITIVE_RATIO, BBOX_STD_DEV, NUM_CLASSES (K), MASK_SHAPE (h, w) and USE_MINI_MASK are read.
+        config: TRAIN_ROIS_PER_IMAGE (R), ROI_POSITIVE_RATIO, BBOX_STD_DEV, NUM_CLASSES (K), MASK_SHAPE (h, w), USE_MINI_MASK and CROWD_OVERLAP
+            are read.
         rng: For the choice.
 
     Returns:
@@ -47,11 +48,12 @@ def build(
     overlaps = box_ops.iou(rois, gt_boxes)
     overlaps_with_instances = np.where(gt_class_ids > 0, overlaps, 0.0)
     best = overlaps_with_instances.max(axis=1, initial=0.0)
-    touches_crowd = np.where(gt_class_ids < 0, overlaps, 0.0).max(axis=1, initial=0.0) >= CROWD_IOU
+    of_crowds = box_ops.ioa(rois, gt_boxes) if config.CROWD_OVERLAP == "ioa" else overlaps
+    in_crowd = np.where(gt_class_ids < 0, of_crowds, 0.0).max(axis=1, initial=0.0) >= CROWD_LIMITS[config.CROWD_OVERLAP]
 
     count = config.TRAIN_ROIS_PER_IMAGE
     positives = _choose(best >= POSITIVE_IOU, int(count * config.ROI_POSITIVE_RATIO), rng)
-    negatives = _choose((best < POSITIVE_IOU) & ~touches_crowd, count - len(positives), rng)
+    negatives = _choose((best < POSITIVE_IOU) & ~in_crowd, count - len(positives), rng)
     chosen = np.concatenate([positives, negatives])
 
     result_rois, class_ids = np.zeros((count, 4), np.int32), np.zeros(count, np.int32)

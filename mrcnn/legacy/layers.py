@@ -58,8 +58,8 @@ class DetectionTargetLayer(targets.DetectionTargets):
     """Sample rois and build their targets; see `nn.targets.DetectionTargets`. Here target_mask has a row for every roi, as in the original.
 
     Args:
-        config: TRAIN_ROIS_PER_IMAGE, ROI_POSITIVE_RATIO, MASK_SHAPE, BBOX_STD_DEV, USE_MINI_MASK, ROI_NEGATIVES_FILL, STOP_TARGET_GRADIENT and SEED
-            are read. None: Config's defaults.
+        config: TRAIN_ROIS_PER_IMAGE, ROI_POSITIVE_RATIO, MASK_SHAPE, BBOX_STD_DEV, USE_MINI_MASK, ROI_NEGATIVES_FILL, STOP_TARGET_GRADIENT,
+            CROWD_OVERLAP and SEED are read. None: Config's defaults.
         **kwargs: name, or the arguments of `nn.targets.DetectionTargets`.
     """
 
@@ -67,6 +67,7 @@ class DetectionTargetLayer(targets.DetectionTargets):
         attributes = {
             "num_rois": "TRAIN_ROIS_PER_IMAGE", "positive_ratio": "ROI_POSITIVE_RATIO", "mask_shape": "MASK_SHAPE", "std_dev": "BBOX_STD_DEV",
             "use_mini_mask": "USE_MINI_MASK", "negatives_fill": "ROI_NEGATIVES_FILL", "stop_gradient": "STOP_TARGET_GRADIENT", "seed": "SEED",
+            "crowd_overlap": "CROWD_OVERLAP",
         }  # fmt: skip
         super().__init__(**_arguments(config, attributes, kwargs))
 

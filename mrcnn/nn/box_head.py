@@ -4,7 +4,8 @@ from typing import Any
 
 from keras import layers, ops
 
-from mrcnn.nn.layers import BatchNorm, RoiConv2D
+from mrcnn.nn.layers import RoiConv2D
+from mrcnn.nn.norm import normalization
 from mrcnn.nn.roi_align import PyramidROIAlign
 
 Tensor = Any
@@ -12,7 +13,7 @@ Tensor = Any
 
 def build(
     rois: Tensor, pyramid: list[Tensor], image_meta: Tensor, *, pool_size: int, num_classes: int, train_bn: bool | None, width: int,
-    sampling: str = "crop_and_resize",
+    sampling: str = "crop_and_resize", norm: str = "batch",
 ) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
     """Build the head.
 
@@ -25,6 +26,7 @@ def build(
         train_bn: Mode of BatchNorm.
         width: Channels of the two hidden layers.
         sampling: See `PyramidROIAlign`.
+        norm: Kind of normalisation, see `norm.normalization`.
 
     Returns:
         mrcnn_class_logits [B, R, K], mrcnn_class [B, R, K] (softmax), mrcnn_bbox [B, R, K, (dy, dx, log(dh), log(dw))]; all float32.
@@ -32,7 +34,7 @@ def build(
     x = PyramidROIAlign((pool_size, pool_size), sampling, name="roi_align_classifier")([rois, image_meta, *pyramid])
     for number, kernel in ((1, pool_size), (2, 1)):
         x = RoiConv2D(width, kernel, padding="valid", name=f"mrcnn_class_conv{number}")(x)
-        x = BatchNorm(train_bn=train_bn, name=f"mrcnn_class_bn{number}")(x)
+        x = normalization(norm, train_bn, f"mrcnn_class_bn{number}")(x)
         x = layers.Activation("relu")(x)
     shared = ops.squeeze(x, (2, 3))  # [B, R, width]
     logits = layers.Dense(num_classes, dtype="float32", name="mrcnn_class_logits")(shared)

@@ -5,7 +5,8 @@ from typing import Any
 import keras
 from keras import layers, ops
 
-from mrcnn.nn.layers import BatchNorm, RoiConv2D, RoiConv2DTranspose
+from mrcnn.nn.layers import RoiConv2D, RoiConv2DTranspose
+from mrcnn.nn.norm import normalization
 from mrcnn.nn.roi_align import PyramidROIAlign
 
 Tensor = Any
@@ -80,7 +81,7 @@ class MaskConv2D(RoiConv2D):
 
 def build(
     rois: Tensor, class_ids: Tensor | None, pyramid: list[Tensor], image_meta: Tensor, *, pool_size: int, num_classes: int, train_bn: bool | None,
-    sampling: str = "crop_and_resize",
+    sampling: str = "crop_and_resize", norm: str = "batch",
 ) -> Tensor:  # fmt: skip
     """Build the head.
 
@@ -93,6 +94,7 @@ def build(
         num_classes: K, background included.
         train_bn: Mode of BatchNorm.
         sampling: See `PyramidROIAlign`.
+        norm: Kind of normalisation, see `norm.normalization`.
 
     Returns:
         mrcnn_mask [B, R, 2 * pool_size, 2 * pool_size, K] in (0, 1), float32 whatever the precision.
@@ -101,7 +103,7 @@ def build(
     x = x if class_ids is None else UsedRows(name="mask_used_rows")([x, class_ids])
     for number in (1, 2, 3, 4):
         x = RoiConv2D(HIDDEN_CHANNELS, 3, padding="same", name=f"mrcnn_mask_conv{number}")(x)
-        x = BatchNorm(train_bn=train_bn, name=f"mrcnn_mask_bn{number}")(x)
+        x = normalization(norm, train_bn, f"mrcnn_mask_bn{number}")(x)
         x = layers.Activation("relu")(x)
     x = RoiConv2DTranspose(HIDDEN_CHANNELS, 2, strides=2, activation="relu", name="mrcnn_mask_deconv")(x)
     return MaskConv2D(num_classes, 1, rows=rois.shape[1], activation="sigmoid", dtype="float32", name="mrcnn_mask")(x)

@@ -3,6 +3,7 @@
 Source: Faster R-CNN (Ren et al. 2015), section 3; one scale a level as in Feature Pyramid Networks, section 4.1.
 """
 
+import math
 from typing import Any
 
 import keras
@@ -15,6 +16,8 @@ from mrcnn.ops import nms, sampling, tensor_boxes
 Tensor = Any
 
 HIDDEN_CHANNELS = 512
+#: Probability of an object that anchors start with under the focal loss (Lin et al. 2017, section 4.1).
+FOCAL_PRIOR = 0.01
 
 
 def rpn_graph(feature_map: Tensor, anchors_per_location: int, anchor_stride: int) -> list[Tensor]:
@@ -45,13 +48,24 @@ def build_rpn_model(anchor_stride: int, anchors_per_location: int, depth: int) -
     return keras.Model(feature_map, rpn_graph(feature_map, anchors_per_location, anchor_stride), name="rpn_model")
 
 
-def build(pyramid: list[Tensor], *, anchor_stride: int, anchors_per_location: int) -> tuple[Tensor, Tensor, Tensor]:
+def build(
+    pyramid: list[Tensor], *, anchor_stride: int, anchors_per_location: int, prior: float | None = None
+) -> tuple[Tensor, Tensor, Tensor]:
     """Apply the head to every level and join the results, P2 first.
+
+    Args:
+        pyramid: [P2, …, P6], [B, H, W, C] each.
+        anchor_stride: 1, or 2 for every second cell.
+        anchors_per_location: Ratios.
+        prior: Probability of an object that every anchor starts with, by the bias of rpn_class_raw: for the focal loss, whose sum over some hundred
+            thousand negatives at one half would swamp the first steps (Lin et al. 2017, section 3.3). None: one half.
 
     Returns:
         rpn_class_logits [B, A, 2], rpn_class [B, A, 2], rpn_bbox [B, A, 4].
     """
     head = build_rpn_model(anchor_stride, anchors_per_location, pyramid[0].shape[-1])
+    if prior is not None:
+        head.get_layer("rpn_class_raw").bias.assign(np.tile([0.0, -math.log((1.0 - prior) / prior)], anchors_per_location))
     outputs = [head(level) for level in pyramid]
     names = ("rpn_class_logits", "rpn_class", "rpn_bbox")
     joined = [layers.Concatenate(axis=1, name=n, dtype="float32")(list(o)) for n, o in zip(names, zip(*outputs, strict=True), strict=True)]

@@ -14,7 +14,9 @@ from mrcnn.ops import roi_align, sampling, tensor_boxes
 Tensor = Any
 
 POSITIVE_IOU = 0.5
-CROWD_IOU = 0.001  # a negative may not touch a crowd by more
+# A negative has less than this in common with a crowd, by measure: half of its own area, from which on COCO's evaluation leaves a detection alone;
+# the original's IoU.
+CROWD_LIMITS = {"ioa": 0.5, "iou": 0.001}
 
 
 @keras.saving.register_keras_serializable("mrcnn")
@@ -29,6 +31,7 @@ class DetectionTargets(BoxLayer):
         use_mini_mask: Whether gt_masks are crops of their boxes, or as large as the image.
         negatives_fill: Negatives fill what positives leave. False: at most (1 / ratio - 1) per positive, as in the original.
         stop_gradient: No gradient from the box targets into the proposals. False: as in the original.
+        crowd_overlap: Measure by which a roi lies in a crowd and is no negative, see `match`.
         seed: Of the sampling, which is a function of (seed, number of training calls), and always the same in validation.
 
     Call with [proposals [B, P, 4], gt_class_ids [B, N] int32 (crowds negative, 0 padding), gt_boxes [B, N, 4], gt_masks [B, h, w, N]], boxes in the
@@ -39,12 +42,13 @@ class DetectionTargets(BoxLayer):
 
     def __init__(
         self, num_rois: int, positive_ratio: float, mask_shape: tuple[int, int], std_dev: Any, use_mini_mask: bool, negatives_fill: bool = True,
-        stop_gradient: bool = True, seed: int = 0, **kwargs: Any,
+        stop_gradient: bool = True, seed: int = 0, crowd_overlap: str = "ioa", **kwargs: Any,
     ):  # fmt: skip
         super().__init__(**kwargs)
         self.num_rois, self.positive_ratio, self.mask_shape = num_rois, positive_ratio, tuple(mask_shape)
         self.std_dev, self.use_mini_mask = [float(s) for s in std_dev], use_mini_mask
         self.negatives_fill, self.stop_gradient, self.seed = negatives_fill, stop_gradient, seed
+        self.crowd_overlap = crowd_overlap
         self.num_positives = int(num_rois * positive_ratio)
         self.seed_generator = keras.random.SeedGenerator(seed)
 
@@ -52,7 +56,7 @@ class DetectionTargets(BoxLayer):
         proposals, gt_class_ids, gt_boxes, gt_masks = inputs
         gt_class_ids = ops.cast(gt_class_ids, "int32")
         fixed = ops.stop_gradient(proposals)
-        is_positive, is_negative, assigned = match(fixed, gt_class_ids, gt_boxes)
+        is_positive, is_negative, assigned = match(fixed, gt_class_ids, gt_boxes, self.crowd_overlap)
         order, positive, negative = self._sample(is_positive, is_negative, training)
 
         rois = sampling.take_rows(proposals, order)  # [B, R, 4]
@@ -107,20 +111,22 @@ class DetectionTargets(BoxLayer):
         )  # fmt: skip
 
     def get_config(self) -> dict[str, Any]:
-        names = ("num_rois", "positive_ratio", "mask_shape", "std_dev", "use_mini_mask", "negatives_fill", "stop_gradient", "seed")
+        names = ("num_rois", "positive_ratio", "mask_shape", "std_dev", "use_mini_mask", "negatives_fill", "stop_gradient", "seed", "crowd_overlap")
         return {**super().get_config(), **{name: getattr(self, name) for name in names}}
 
 
-def match(proposals: Tensor, gt_class_ids: Tensor, gt_boxes: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def match(proposals: Tensor, gt_class_ids: Tensor, gt_boxes: Tensor, crowd_overlap: str = "ioa") -> tuple[Tensor, Tensor, Tensor]:
     """Sort proposals by their overlap with the ground truth.
 
     Args:
         proposals: [B, P, 4]; zero rows are padding.
         gt_class_ids: [B, N] int32; negative: crowd, 0: padding.
         gt_boxes: [B, N, 4].
+        crowd_overlap: "ioa": a proposal lies in a crowd if half of its area does, as COCO's evaluation measures it. "iou": if its IoU with the crowd
+            is 0.001 or more, as in the original, for which a proposal that fills less than a thousandth of a crowd's box lies outside of it.
 
     Returns:
-        positive [B, P] bool (IoU >= 0.5 with an instance), negative [B, P] bool (below, and touching no crowd), and assigned [B, P] int32, the
+        positive [B, P] bool (IoU >= 0.5 with an instance), negative [B, P] bool (below, and in no crowd), and assigned [B, P] int32, the
         instance of largest IoU.
     """
     real = ops.any(ops.not_equal(proposals, 0.0), axis=-1)
@@ -130,9 +136,10 @@ def match(proposals: Tensor, gt_class_ids: Tensor, gt_boxes: Tensor) -> tuple[Te
     overlaps = tensor_boxes.iou(proposals, gt_boxes)  # [B, P, N]
     of_instances = ops.where(is_instance, overlaps, 0.0)
     best = ops.max(of_instances, axis=-1)
-    touches_crowd = ops.max(ops.where(is_crowd, overlaps, 0.0), axis=-1) >= CROWD_IOU
+    of_crowds = tensor_boxes.ioa(proposals, gt_boxes) if crowd_overlap == "ioa" else overlaps
+    in_crowd = ops.max(ops.where(is_crowd, of_crowds, 0.0), axis=-1) >= CROWD_LIMITS[crowd_overlap]
     positive = ops.logical_and(best >= POSITIVE_IOU, real)
-    negative = ops.logical_and(ops.logical_and(best < POSITIVE_IOU, real), ops.logical_not(touches_crowd))
+    negative = ops.logical_and(ops.logical_and(best < POSITIVE_IOU, real), ops.logical_not(in_crowd))
     return positive, negative, ops.cast(ops.argmax(of_instances, axis=-1), "int32")
 
 

@@ -54,6 +54,26 @@ def iou(boxes1: np.ndarray, boxes2: np.ndarray, *, undefined: float = 0.0) -> np
     return _iou(boxes1, boxes2, area(boxes1), area(boxes2), undefined).astype(np.float64)
 
 
+def ioa(boxes: np.ndarray, regions: np.ndarray) -> np.ndarray:
+    """Return the share of each box's own area that lies in each region: intersection over the box's area, COCO's overlap with a crowd.
+
+    Args:
+        boxes: [N, (y1, x1, y2, x2)].
+        regions: [M, (y1, x1, y2, x2)] in the same unit.
+
+    Returns:
+        [N, M] float64 in 0..1; 0 for a box without area.
+
+    >>> ioa(np.array([[0, 0, 2, 2], [0, 0, 0, 5]]), np.array([[0, 1, 90, 90], [0, 0, 90, 90]])).tolist()
+    [[0.5, 1.0], [0.0, 0.0]]
+    """
+    boxes, regions = _floats(boxes, regions)
+    boxes, regions = boxes.reshape(-1, 1, 4), regions.reshape(1, -1, 4)
+    sides = np.minimum(boxes[..., 2:], regions[..., 2:]) - np.maximum(boxes[..., :2], regions[..., :2])  # [N, M, 2]
+    intersection, own = np.maximum(sides, 0).prod(axis=-1), np.broadcast_to(area(boxes), sides.shape[:2])
+    return np.divide(intersection, own, out=np.zeros_like(intersection), where=own > 0).astype(np.float64)
+
+
 def iou_with_one(
     box: np.ndarray,
     boxes: np.ndarray,

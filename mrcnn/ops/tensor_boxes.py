@@ -26,12 +26,31 @@ def iou(boxes1: Tensor, boxes2: Tensor) -> Tensor:
     Returns:
         [..., N, M] float32; 0 for a pair without area (the original: nan).
     """
+    intersection = _intersection(boxes1, boxes2)
+    union = ops.expand_dims(area(boxes1), -1) + ops.expand_dims(area(boxes2), -2) - intersection
+    return ops.where(union > 0.0, intersection / ops.where(union > 0.0, union, 1.0), 0.0)
+
+
+def ioa(boxes: Tensor, regions: Tensor) -> Tensor:
+    """Share of each box's own area that lies in each region: intersection over the box's area, COCO's overlap with a crowd.
+
+    Args:
+        boxes: [..., N, 4] float32.
+        regions: [..., M, 4] float32.
+
+    Returns:
+        [..., N, M] float32; 0 for a box without area.
+    """
+    own = ops.expand_dims(area(boxes), -1)
+    return ops.where(own > 0.0, _intersection(boxes, regions) / ops.where(own > 0.0, own, 1.0), 0.0)
+
+
+def _intersection(boxes1: Tensor, boxes2: Tensor) -> Tensor:
+    """Common area of every pair: [..., N, M]."""
     a, b = ops.expand_dims(boxes1, -2), ops.expand_dims(boxes2, -3)
     height = ops.minimum(a[..., 2], b[..., 2]) - ops.maximum(a[..., 0], b[..., 0])
     width = ops.minimum(a[..., 3], b[..., 3]) - ops.maximum(a[..., 1], b[..., 1])
-    intersection = ops.maximum(height, 0.0) * ops.maximum(width, 0.0)  # [..., N, M]
-    union = ops.expand_dims(area(boxes1), -1) + ops.expand_dims(area(boxes2), -2) - intersection
-    return ops.where(union > 0.0, intersection / ops.where(union > 0.0, union, 1.0), 0.0)
+    return ops.maximum(height, 0.0) * ops.maximum(width, 0.0)
 
 
 def encode(boxes: Tensor, gt_boxes: Tensor) -> Tensor:

@@ -49,6 +49,7 @@ class Facts:
     head_size: int | None = None
     pool_size: int | None = None
     input_channels: int | None = None
+    norm: str | None = None
 
 
 @dataclass(frozen=True)
@@ -150,6 +151,7 @@ def facts_of(shapes: Mapping[str, Iterable[tuple[str, tuple[int, ...]]]]) -> Fac
     Args:
         shapes: layer -> (weight name, shape); a weight of the RPN is named "rpn_class_raw/kernel:0".
     """
+    shapes = {layer: list(weights) for layer, weights in shapes.items()}
     kernels = {}
     for layer, weights in shapes.items():
         for name, shape in weights:
@@ -169,7 +171,16 @@ def facts_of(shapes: Mapping[str, Iterable[tuple[str, tuple[int, ...]]]]) -> Fac
         head_size=size("mrcnn_class_conv1", -1),
         pool_size=size("mrcnn_class_conv1", 0),
         input_channels=size("conv1", 2) if len(kernels.get("conv1", ())) == 4 else None,
+        norm=_norm(shapes),
     )
+
+
+def _norm(shapes: Mapping[str, list[tuple[str, tuple[int, ...]]]]) -> str | None:
+    """Tell Config.NORM from a layer that is not a custom backbone's: BatchNorm stores statistics, GroupNorm has none."""
+    for layer, weights in shapes.items():
+        if (names.from_keras_applications(layer) or layer) in ("mrcnn_class_bn1", "mrcnn_mask_bn1", "bn_conv1"):
+            return "batch" if any("moving_mean" in name for name, _ in weights) else "group"
+    return None
 
 
 def summary(described: FileLayout) -> str:
@@ -188,6 +199,7 @@ def summary(described: FileLayout) -> str:
         "head_size": "FPN_CLASSIF_FC_LAYERS_SIZE",
         "pool_size": "POOL_SIZE",
         "input_channels": "image channels",
+        "norm": "NORM",
     }
     for field, label in labels.items():
         value = getattr(facts, field)

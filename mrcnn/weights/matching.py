@@ -70,7 +70,7 @@ def match(
             if stored_shape == own_shape and weight and item:
                 assignments.append(Assignment(layer, weight, item[1]))
             else:
-                differences.append(mismatch.Difference(layer, (item or weight)[0], stored_shape, own_shape))
+                differences.append(mismatch.Difference(layer, item[0] if item else weight.name, stored_shape, own_shape))
     if differences:
         raise ValueError(mismatch.explain(file, own_facts, differences))
     return assignments, LoadReport(

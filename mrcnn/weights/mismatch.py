@@ -16,6 +16,7 @@ _ATTRIBUTES = {
     "head_size": "FPN_CLASSIF_FC_LAYERS_SIZE",
     "pool_size": "POOL_SIZE",
     "input_channels": "IMAGE_CHANNEL_COUNT",
+    "norm": "NORM",
 }
 _SHOWN = 8
 _EXCLUDABLE = 12

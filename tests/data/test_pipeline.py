@@ -286,3 +286,33 @@ def test_mini_masks_expand_to_the_masks_that_full_size_gives():
     mini_item, full_item = (batches(Squares([3]), config, shuffle=False).item(0, 0) for config in (SmallConfig(), full))
     expanded = mask_ops.expand(mini_item.boxes[:3], mini_item.masks[..., :3], (64, 64))
     assert (expanded == full_item.masks[..., :3]).all()
+
+
+def test_focal_loss_trains_on_every_negative_anchor():
+    config = SmallConfig()
+    sampled = batches(Squares([2, 1]), config).batch(0, 0)[2]
+    config.RPN_FOCAL_GAMMA = 2.0
+    match = batches(Squares([2, 1]), config).batch(0, 0)[2]
+    assert (np.count_nonzero(sampled, axis=(1, 2)) == 32).all()
+    assert (np.count_nonzero(match == -1, axis=(1, 2)) > 500).all() and (match[sampled == 1] == 1).all()
+
+
+def test_a_crowd_is_kept_where_there_are_more_instances_than_rows():
+    class Crowded(Squares):
+        def load_mask(self, image_id):
+            masks, class_ids = super().load_mask(image_id)
+            class_ids[-1] = -1  # the last of twelve; four rows
+            return masks, class_ids
+
+    config = SmallConfig()
+    for epoch in range(8):
+        class_ids = batches(Crowded([12]), config, batch_size=1).batch(epoch, 0)[4][0]
+        assert (class_ids < 0).sum() == 1 and (class_ids > 0).sum() == 3
+
+
+def test_crowds_leave_half_of_the_rows_to_instances():
+    ids = np.array([-1] * 9 + [1] * 9)
+    chosen = pipeline._choose(ids, 4, np.random.default_rng(0))
+    assert sorted(ids[chosen])[:2] == [-1, -1] and len(set(chosen.tolist())) == 4
+    few = pipeline._choose(ids[8:12], 4, np.random.default_rng(0))
+    assert few.tolist() == [0, 1, 2, 3]

@@ -9,7 +9,7 @@ from backend_tools import TENSORFLOW, arrays, compiled, gradient
 from keras import ops
 
 import mrcnn.build
-from mrcnn.nn import detections, layers, losses, mask_head, roi_align, rpn, targets
+from mrcnn.nn import detections, layers, losses, mask_head, norm, roi_align, rpn, targets
 
 portable = pytest.mark.portable
 
@@ -63,6 +63,8 @@ MATCH = np.int32([1, -1, 0, 1, 0, -1, -1, 0])[:, None]
 CLASS_IDS = np.int32([2, 1, 0, 3, 0, 0])
 CASES = {
     "BatchNorm": Case(lambda: layers.BatchNorm(train_bn=True), lambda r, b: [normal(r, b, 4, 4, 5)], [0], False, False),
+    "GroupNorm": Case(norm.GroupNorm, lambda r, b: [normal(r, b, 4, 4, 6)], [0], False, False),
+    "GroupNorm_rois": Case(lambda: norm.GroupNorm(3), lambda r, b: [normal(r, b, R, 4, 4, 6)], [0], False, False),
     "FoldingConv2D": Case(lambda: layers.FoldingConv2D(7, 3, padding="same"), lambda r, b: [normal(r, b, 4, 4, 5)], [0], False, False),
     "RoiConv2D": Case(lambda: layers.RoiConv2D(7, 3, padding="same"), lambda r, b: [normal(r, b, R, 4, 4, 5)], [0], False, False),
     "RoiConv2DTranspose": Case(
@@ -103,9 +105,15 @@ CASES = {
     ),
     "MaskConv2D": Case(lambda: mask_head.MaskConv2D(7, 1, rows=R), lambda r, b: [normal(r, b, 2, 4, 4, 5)], [0], False, False),
     "RpnClassLoss": Case(losses.RpnClassLoss, lambda r, b: [np.tile(MATCH, (b, 1, 1)), normal(r, b, 8, 2)], [1]),
+    "RpnClassLoss_focal": Case(lambda: losses.RpnClassLoss(2.0, 0.25), lambda r, b: [np.tile(MATCH, (b, 1, 1)), normal(r, b, 8, 2)], [1]),
     "RpnBboxLoss": Case(losses.RpnBboxLoss, lambda r, b: [normal(r, b, 4, 4), np.tile(MATCH, (b, 1, 1)), normal(r, b, 8, 4)], [2]),
     "MrcnnClassLoss": Case(
         lambda: losses.MrcnnClassLoss(False, False), lambda r, b: [np.tile(CLASS_IDS, (b, 1)), normal(r, b, R, K), meta(b), boxes(r, b, R)], [1]
+    ),
+    "MrcnnClassLoss_weighted": Case(
+        lambda: losses.MrcnnClassLoss(class_weights=[1, 2, 3, 4]),
+        lambda r, b: [np.tile(CLASS_IDS, (b, 1)), normal(r, b, R, K), meta(b), boxes(r, b, R)],
+        [1],
     ),
     "MrcnnBboxLoss": Case(losses.MrcnnBboxLoss, lambda r, b: [normal(r, b, R, 4), np.tile(CLASS_IDS, (b, 1)), normal(r, b, R, K, 4)], [2]),
     "MrcnnMaskLoss": Case(
@@ -135,7 +143,7 @@ def flat(result):
 def test_every_layer_class_has_a_case():
     defined = {
         name
-        for module in (detections, layers, losses, mask_head, roi_align, rpn, targets, mrcnn.build)
+        for module in (detections, layers, losses, mask_head, norm, roi_align, rpn, targets, mrcnn.build)
         for name, value in vars(module).items()
         if inspect.isclass(value) and issubclass(value, keras.layers.Layer) and value.__module__ == module.__name__
     }

@@ -103,6 +103,33 @@ def test_negatives_that_touch_a_crowd_are_dropped():
     assert not class_ids.any()
 
 
+@portable
+@pytest.mark.parametrize(("crowd_overlap", "expected"), [("ioa", [True, False, True]), ("iou", [False, True, True])])
+def test_which_rois_lie_in_a_crowd(crowd_overlap, expected):
+    """One that fills a 2500th of the crowd, one of the crowd's size of which an eighth lies in it, and one of which half does."""
+    small, beside, half = [0.1, 0.1, 0.112, 0.112], [0.54, 0.0, 1.0, 0.6], [0.49, 0.2, 0.7, 0.4]
+    crowd = [0.0, 0.0, 0.6, 0.6]
+    arguments = np.float32([[small, beside, half, PADDING]]), np.int32([[-1, 0]]), np.float32([[crowd, PADDING]])
+    positive, negative, _ = arrays(targets.match(*map(ops.convert_to_tensor, arguments), crowd_overlap))
+    assert not positive.any() and negative[0].tolist() == [*(not inside for inside in expected), False]
+
+
+@portable
+def test_a_roi_in_a_crowd_that_fits_an_instance_is_positive_and_its_mask_is_the_instances():
+    """The crowd's box is the roi itself and its mask is full; the instance overlaps it less, and its mask is the upper half."""
+    masks = np.zeros((1, 8, 8, 2), bool)
+    masks[0, :, :, 0] = True
+    masks[0, :4, :, 1] = True
+    _, class_ids, deltas, found = run([[NEAR, FAR]], [[-1, 2]], [[NEAR, GT_BOX]], masks)
+    assert class_ids[0].tolist() == [2, 0, 0, 0, 0, 0] and deltas[0, 0].any()
+    assert found[0, 0, :2].all() and not found[0, 0, 2:].any() and not found[0, 1:].any()
+
+
+def test_rois_in_a_crowd_alone_train_nothing():
+    results = run([[NEAR, [0.3, 0.3, 0.4, 0.4]]], [[-2]], [[GT_BOX]])
+    assert not any(r.any() for r in results)
+
+
 def test_nothing_is_positive_for_a_crowd():
     rois, class_ids, _, _ = run([[GT_BOX, FAR]], [[-1]], [[GT_BOX]])
     assert not class_ids.any()

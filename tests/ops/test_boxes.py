@@ -46,6 +46,25 @@ def test_iou_of_large_integer_boxes_does_not_overflow():
     )
 
 
+def test_ioa_by_hand():
+    """A quarter of the first box lies in the first region, all of the second, nothing of one apart, and of one without area there is nothing."""
+    some = np.array([[0, 0, 4, 4], [2, 2, 4, 4], [0, 0, 1, 1], [3, 3, 3, 4]])
+    assert boxes.ioa(some, np.array([[2, 2, 100, 100], [0, 1, 60, 60]])).tolist() == [[0.25, 0.75], [1.0, 1.0], [0.0, 0.0], [0.0, 0.0]]
+
+
+def test_ioa_is_coco_s_overlap_with_a_crowd(some_boxes):
+    from pycocotools import mask
+
+    corners = some_boxes[:, [1, 0, 3, 2]].astype(float)
+    widths = np.concatenate([corners[:, :2], corners[:, 2:] - corners[:, :2]], axis=1)
+    widths = np.ascontiguousarray(widths)
+    np.testing.assert_allclose(boxes.ioa(some_boxes, some_boxes), mask.iou(widths, widths, [1] * len(widths)), atol=1e-6)
+
+
+def test_ioa_without_boxes_is_an_empty_matrix():
+    assert boxes.ioa(np.zeros((0, 4)), np.ones((3, 4))).shape == (0, 3) and boxes.ioa(np.ones((3, 4)), np.zeros((0, 4))).shape == (3, 0)
+
+
 def test_iou_with_one_trusts_given_areas():
     assert boxes.iou_with_one(np.array([0, 0, 2, 2]), np.array([[0, 0, 2, 2]]), 8, np.array([8])) == [4 / 12]
 

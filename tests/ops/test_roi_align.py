@@ -90,6 +90,14 @@ def test_gradient_is_the_transpose_of_the_slow_version(implementation):
 
 @each_implementation
 def test_gradient_has_the_same_bits_in_each_call_though_rois_overlap(implementation):
+    check_same_bits(implementation)
+
+
+def test_gradient_of_aligned_has_the_same_bits_in_each_call_though_rois_overlap():
+    check_same_bits(crop("aligned"))
+
+
+def check_same_bits(implementation):
     features = pyramid(batch=1, channels=16)
     near = np.repeat([[0.2, 0.2, 0.7, 0.7]], 150, axis=0) + np.random.default_rng(1).random((150, 1)) * 0.01
     boxes = np.concatenate([near, near])[None].astype("float32")
@@ -202,3 +210,22 @@ def test_boxes_that_are_not_finite_are_no_error():
         np.testing.assert_array_equal(crops[0, 1], 1.0)
     masks = np.asarray(roi_align.crop_each(np.ones((1, 4, 4), np.float32), np.zeros(2, np.int32), boxes[0], (2, 2)))
     np.testing.assert_array_equal(masks[1], 1.0)
+
+
+@pytest.mark.parametrize("sampling", roi_align.SAMPLINGS)
+def test_gradient_is_that_of_finite_differences(sampling):
+    """The crop is linear in the maps, so a difference of 1 either way gives the slope itself, up to the rounding of float32."""
+    sizes, size = [(4, 5), (2, 3)], (2, 2)
+    features, (boxes, levels) = pyramid(batch=1, channels=1, sizes=sizes), rois(1, 2, BOXES[:8])
+    upstream = np.random.default_rng(7).standard_normal((1, boxes.shape[1], *size, 1)).astype("float32")
+    boxes, levels = ops.convert_to_tensor(boxes), ops.convert_to_tensor(levels)
+    function = compiled(lambda *maps: ops.sum(roi_align.crop(list(maps), boxes, levels, size, sampling) * upstream))
+    found = gradient(function, *features)
+    for level, feature in enumerate(features):
+        for index in np.ndindex(*feature.shape):
+            ends = []
+            for change in (1.0, -1.0):
+                moved = [f.copy() for f in features]
+                moved[level][index] += change
+                ends.append(float(arrays(function(*[ops.convert_to_tensor(m) for m in moved]))))
+            np.testing.assert_allclose(found[level][index], (ends[0] - ends[1]) / 2, atol=1e-4)

@@ -39,6 +39,15 @@ def test_iou_is_that_of_the_numpy_twin_image_by_image():
         np.testing.assert_allclose(found[i], boxes.iou(a[i], b[i]), atol=1e-6)
 
 
+def test_ioa_is_that_of_the_numpy_twin_image_by_image():
+    first, second = random_boxes(2, 2, 5), random_boxes(3, 2, 4)
+    first[0, 0] = 0.5  # no area
+    found = call(tensor_boxes.ioa, first, second)
+    for i in range(2):
+        np.testing.assert_allclose(found[i], boxes.ioa(first[i], second[i]), atol=1e-5)
+    assert not found[0, 0].any()
+
+
 def test_iou_without_area_is_zero_and_its_gradient_finite():
     flat = np.float32([[1, 1, 1, 1], [0, 0, 0, 5], [0, 0, 2, 2]])
     assert call(tensor_boxes.iou, flat, flat).tolist() == [[0, 0, 0], [0, 0, 0], [0, 0, 1]]

@@ -28,7 +28,7 @@ def file_with(path, make):
 
 def test_file_tells_its_network(original):
     described = layout.describe(original)
-    assert described.facts == layout.Facts("resnet50", 9, 4, 16, 64, 7, 3)
+    assert described.facts == layout.Facts("resnet50", 9, 4, 16, 64, 7, 3, "batch")
     assert described.kind == "mask_rcnn"
     assert described.keras_version == "2.2.5"
 
@@ -39,7 +39,7 @@ def test_file_tells_its_network(original):
 )
 def test_recorded_layouts_have_the_original_facts(name, backbone, classes, parameters):
     recorded = dict(weighted(make_weights.load_layout(GOLDEN / f"layout_{name}.json")))
-    assert layout.facts_of(recorded) == layout.Facts(backbone, classes, 3, 256, 1024, 7, 3)
+    assert layout.facts_of(recorded) == layout.Facts(backbone, classes, 3, 256, 1024, 7, 3, "batch")
     assert sum(int(np.prod(shape)) for weights in recorded.values() for _, shape in weights) == parameters
 
 
