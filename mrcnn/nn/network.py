@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import keras
-from keras import ops
+from keras import ops, tree
 
 Tensor = Any
 
@@ -70,8 +70,9 @@ class TrainingModel(MaskRCNNModel):
         losses = [ops.cast(ops.mean(loss), "float32") for loss in y_pred[-len(self.loss_names) :]]
         weighted = [loss * self.loss_weights.get(name, 1.0) for name, loss in zip(self.loss_names, losses, strict=True)]
         decay = self.l2()
+        images = None if x is None else ops.shape(tree.flatten(x)[0])[0]  # as Keras weighs the total: a last batch may be smaller
         for tracker, value in zip(self._trackers, [*weighted, decay], strict=True):
-            tracker.update_state(value)
+            tracker.update_state(value, sample_weight=images)
         return sum(weighted) + decay
 
     def l2(self) -> Tensor:
