@@ -61,7 +61,7 @@ class Config:
     IMAGES_PER_GPU = 2
     # Training batches an epoch. An epoch ends with a checkpoint and a validation pass, so small values cost time.
     STEPS_PER_EPOCH = 1000
-    # Validation batches at the end of every epoch.
+    # Validation batches at the end of every epoch, at most one pass of the data set. None: all of it. 0: no validation.
     VALIDATION_STEPS = 50
     # Seed of everything drawn at random: order of the images, sampling of anchors and rois, initial weights.
     SEED = 0
@@ -149,6 +149,10 @@ class Config:
     MINI_MASK_SHAPE = (56, 56)
     # Instances of an image that training uses; of more, a random subset.
     MAX_GT_INSTANCES = 100
+    # Classes on a smaller share of the images than this are shown more often, by its square root (LVIS: 0.001). None: each image once a pass.
+    REPEAT_THRESHOLD = None
+    # Largest share of images without instances among those of a pass; of more, each pass takes a random part. None: all, as they come.
+    EMPTY_IMAGES_RATIO = None
 
     # --- Heads ---------------------------------------------------------------------------------------------------------
     # Rois an image that train the heads, at most ROI_POSITIVE_RATIO of them positive.

@@ -142,8 +142,8 @@ def _check_counts(config: "Config") -> None:
         _refuse(config, "BATCH_SIZE", "a whole number of at least 1 is expected", "Leave it to IMAGES_PER_GPU.")
     if config.IMAGE_META_SIZE != 12 + config.NUM_CLASSES:
         _refuse(config, "IMAGE_META_SIZE", f"12 + NUM_CLASSES = {12 + config.NUM_CLASSES} is expected", "Leave it to NUM_CLASSES.")
-    if not _is_whole(config.VALIDATION_STEPS) or config.VALIDATION_STEPS < 0:
-        _refuse(config, "VALIDATION_STEPS", "a whole number of at least 0 is expected (0: no validation)")
+    if config.VALIDATION_STEPS is not None and (not _is_whole(config.VALIDATION_STEPS) or config.VALIDATION_STEPS < 0):
+        _refuse(config, "VALIDATION_STEPS", "a whole number of at least 0 is expected (0: no validation), or None for the whole data set")
     if not isinstance(config.DETERMINISTIC, bool):
         _refuse(config, "DETERMINISTIC", "True or False is expected")
     if config.KEEP_LAST is not None and (not _is_whole(config.KEEP_LAST) or config.KEEP_LAST < 1):
@@ -178,8 +178,19 @@ def _check_fractions(config: "Config") -> None:
         _refuse(config, name, "a number of at least 0 is expected")
     if config.GRADIENT_CLIP_NORM is not None and not (_is_number(config.GRADIENT_CLIP_NORM) and config.GRADIENT_CLIP_NORM > 0):
         _refuse(config, "GRADIENT_CLIP_NORM", "a positive number, or None for no clipping, is expected")
+    _check_balance(config)
     if config.BOX_DELTA_MAX_LOG is not None and not (_is_number(config.BOX_DELTA_MAX_LOG) and config.BOX_DELTA_MAX_LOG > 0):
         _refuse(config, "BOX_DELTA_MAX_LOG", "a positive number, or None for no limit, is expected")
+
+
+def _check_balance(config: "Config") -> None:
+    threshold, ratio = config.REPEAT_THRESHOLD, config.EMPTY_IMAGES_RATIO
+    if threshold is not None and not (_is_number(threshold) and 0 < threshold <= 1):
+        _refuse(config, "REPEAT_THRESHOLD", "a share of the images, above 0 and at most 1, or None is expected", "Set 0.001, say.")
+    if ratio is not None and not (_is_number(ratio) and 0 <= ratio < 1):
+        _refuse(config, "EMPTY_IMAGES_RATIO", "a share of the images, from 0 to below 1, or None for all is expected", "Set 0.1, say.")
+    if ratio and not config.TRAIN_EMPTY_IMAGES:
+        _refuse(config, "EMPTY_IMAGES_RATIO", "TRAIN_EMPTY_IMAGES is False, so no image without instances is shown", "Set one of the two.")
 
 
 def _check_masks(config: "Config") -> None:

@@ -30,7 +30,7 @@ CONTRACT_ARRAYS = {"MEAN_PIXEL": [123.7, 116.8, 103.9], "RPN_BBOX_STD_DEV": [0.1
 OWN = {
     "SEED", "OPTIMIZER", "FOLD_BATCH_NORM", "PRECISION", "DETERMINISTIC", "KEEP_LAST", "KEEP_BEST", "TIME_LIMIT",
     "WEIGHT_DECAY_BIASES", "GRADIENT_ACCUMULATION", "EMA_DECAY", "ON_NON_FINITE",
-    "NORM", "CLASS_WEIGHTS", "RPN_FOCAL_GAMMA", "RPN_FOCAL_ALPHA",
+    "NORM", "CLASS_WEIGHTS", "RPN_FOCAL_GAMMA", "RPN_FOCAL_ALPHA", "REPEAT_THRESHOLD", "EMPTY_IMAGES_RATIO",
 }  # fmt: skip
 
 
@@ -227,6 +227,10 @@ REFUSED = [
     ({"IMAGES_PER_GPU": 0}, r"IMAGES_PER_GPU = 0: a whole number of at least 1"),
     ({"STEPS_PER_EPOCH": 12.5}, r"STEPS_PER_EPOCH = 12\.5"),
     ({"VALIDATION_STEPS": -1}, r"VALIDATION_STEPS = -1.*0: no validation"),
+    ({"REPEAT_THRESHOLD": 0}, r"REPEAT_THRESHOLD = 0: a share of the images.*None.*Set 0\.001"),
+    ({"REPEAT_THRESHOLD": 1.5}, r"REPEAT_THRESHOLD = 1\.5"),
+    ({"EMPTY_IMAGES_RATIO": 1}, r"EMPTY_IMAGES_RATIO = 1: a share of the images, from 0 to below 1"),
+    ({"EMPTY_IMAGES_RATIO": 0.1, "TRAIN_EMPTY_IMAGES": False}, r"EMPTY_IMAGES_RATIO = 0\.1: TRAIN_EMPTY_IMAGES is False"),
     ({"POST_NMS_ROIS_TRAINING": 0}, r"POST_NMS_ROIS_TRAINING = 0"),
     ({"SEED": -1}, r"SEED = -1"),
     ({"RPN_NMS_THRESHOLD": 1.5}, r"RPN_NMS_THRESHOLD = 1\.5: a number from 0 to 1"),
@@ -273,6 +277,7 @@ def test_impossible_value_is_refused_by_name_with_a_remedy(attributes, message):
 ALLOWED = [
     {}, {"IMAGE_MIN_SCALE": None}, {"IMAGE_MIN_DIM": 0}, {"MASK_SHAPE": (28, 28)}, {"MASK_SHAPE": np.array([28, 28])}, {"USE_MINI_MASK": False},
     {"DETECTION_MIN_CONFIDENCE": None}, {"GRADIENT_CLIP_NORM": None}, {"VALIDATION_STEPS": 0}, {"LOSS_WEIGHTS": {}}, {"MEAN_PIXEL": 0.0},
+    {"VALIDATION_STEPS": None}, {"REPEAT_THRESHOLD": 0.001, "EMPTY_IMAGES_RATIO": 0}, {"EMPTY_IMAGES_RATIO": 0, "TRAIN_EMPTY_IMAGES": False},
     {"IMAGE_CHANNEL_COUNT": 1, "MEAN_PIXEL": np.array([43.5])}, {"BACKBONE": lambda *a, **k: []}, {"TRAIN_BN": None}, {"WEIGHT_DECAY": 0},
     {"RPN_FOCAL_GAMMA": 2.0, "RPN_FOCAL_ALPHA": 0.25}, {"RPN_FOCAL_GAMMA": 0},
     {"CLASS_WEIGHTS": np.array([0.5, 2])}, {"CLASS_WEIGHTS": {1: 3}}, {"CLASS_WEIGHTS": {0: 0}}, {"CLASS_WEIGHTS": (1, 0)},

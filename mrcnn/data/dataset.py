@@ -8,6 +8,7 @@ a source, and only the classes of an image's source are trained on it.
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -185,6 +186,37 @@ class Dataset:
         logger.warning("load_mask is not overridden in %s: image %s has no instances.", type(self).__name__, image_id)
         return np.empty((0, 0, 0), bool), np.empty((0,), np.int32)
 
+    def image_class_ids(self, image_id: int) -> np.ndarray:
+        """Return the class of each instance of an image: [N] int, negative for a crowd.
+
+        Splits and repeat factors ask it of every image. Here it reads the masks; override it where the classes can be
+        had without. It may name an instance that `load_mask` leaves out as too small to show.
+
+        Args:
+            image_id: 0…num_images - 1.
+        """
+        return np.asarray(self.load_mask(image_id)[1])
+
+    def subset(self, image_ids: Sequence[int] | np.ndarray) -> Subset:
+        """Return some of the images as a data set of their own, prepared, with the same classes and class ids.
+
+        Args:
+            image_ids: [M] ids of this data set, each once; the subset numbers them 0…M - 1 in this order.
+
+        Raises:
+            KeyError: this data set is not prepared.
+            ValueError: an id is out of range, or comes twice.
+
+        >>> photos = Dataset()
+        >>> for name in "abc":
+        ...     photos.add_image("fashion", name, path=f"{name}.jpg")
+        >>> photos.prepare()
+        >>> some = photos.subset([2, 0])
+        >>> some.image_ids.tolist(), some.source_image_link(0)
+        ([0, 1], 'c.jpg')
+        """
+        return Subset(self, image_ids)
+
     def _info(self, image_id: int) -> dict[str, Any]:
         """Return the entry of an image."""
         if not 0 <= image_id < len(self.image_info):
@@ -203,3 +235,84 @@ class Dataset:
     def _clean_name(name: str) -> str:
         """Shorten a name such as "shirt, blouse" for display."""
         return ",".join(str(name).split(",")[:1])
+
+
+class Subset(Dataset):
+    """Some images of a data set, as a view: `load_image` and `load_mask` are the whole data set's, asked with its own ids.
+
+    So a subclass that keeps more than `image_info` (annotations by image id, a cache) works without change, and subsets
+    share what it keeps. Classes are those of the whole, with the same ids, also where the subset shows none of them.
+
+    Attributes:
+        whole: the data set it is a part of.
+        whole_ids: [num_images] int64, the id of each image there.
+    """
+
+    def __init__(self, whole: Dataset, image_ids: Sequence[int] | np.ndarray) -> None:
+        """See `Dataset.subset`."""
+        super().__init__()
+        count = len(whole._prepared("class_from_source_map") and whole.image_ids)
+        ids = np.asarray(image_ids)
+        if ids.ndim != 1 or (ids.size and ids.dtype.kind not in "iu"):
+            raise ValueError(f"A subset takes a list of image ids; got {ids.dtype} of shape {ids.shape}.")
+        if ids.size and not (0 <= ids.min() and ids.max() < count):
+            raise ValueError(f"Image ids of a subset go from 0 to {count - 1}; got {ids.min()} to {ids.max()}.")
+        if len(np.unique(ids)) != len(ids):
+            raise ValueError(f"An image comes twice in the subset of {len(ids)} images; name each id once.")
+        self.whole, self.whole_ids = whole, ids.astype(np.int64)
+        self.class_info = [dict(info) for info in whole.class_info]
+        self.image_info = [whole.image_info[i] for i in self.whole_ids]
+        self.prepare()
+
+    def add_image(self, source: str, image_id: Any, path: str | None, **kwargs: Any) -> None:
+        """Refuse: a subset shows images of the whole only."""
+        raise ValueError("A subset takes no new images: add them to the whole data set, prepare it, and take the subset anew.")
+
+    def add_class(self, source: str, class_id: int | str, class_name: str) -> None:
+        """Refuse: class ids are those of the whole."""
+        raise ValueError("A subset takes no new classes: add them to the whole data set, prepare it, and take the subset anew.")
+
+    def load_image(self, image_id: int) -> np.ndarray:
+        """As the whole's."""
+        return self.whole.load_image(self._whole_id(image_id))
+
+    def load_mask(self, image_id: int) -> tuple[np.ndarray, np.ndarray]:
+        """As the whole's."""
+        return self.whole.load_mask(self._whole_id(image_id))
+
+    def image_class_ids(self, image_id: int) -> np.ndarray:
+        """As the whole's."""
+        return self.whole.image_class_ids(self._whole_id(image_id))
+
+    def image_reference(self, image_id: int) -> Any:
+        """As the whole's."""
+        return self.whole.image_reference(self._whole_id(image_id))
+
+    def source_image_link(self, image_id: int) -> str | None:
+        """As the whole's."""
+        return self.whole.source_image_link(self._whole_id(image_id))
+
+    def _whole_id(self, image_id: int) -> int:
+        self._info(image_id)  # refuses ids out of range
+        return int(self.whole_ids[image_id])
+
+
+def instance_counts(dataset: Dataset) -> np.ndarray:
+    """Count the instances of each class on each image, crowds left out.
+
+    Args:
+        dataset: prepared; asked for `image_class_ids` of every image.
+
+    Returns:
+        [num_images, num_classes] int64; column 0, the background, is 0. An image whose classes cannot be read has -1
+        in column 0, and a line in the log says why.
+    """
+    counts = np.zeros((len(dataset.image_ids), dataset.num_classes), np.int64)
+    for row, image_id in enumerate(dataset.image_ids):
+        try:
+            class_ids = np.asarray(dataset.image_class_ids(int(image_id))).astype(np.int64)
+            counts[row] = np.bincount(class_ids[class_ids > 0], minlength=dataset.num_classes)
+        except Exception as error:  # whatever a user's load_mask raises; training will skip the image and count it
+            logger.warning("The classes of image %s are not known: %s: %s", image_id, type(error).__name__, error)
+            counts[row, 0] = -1
+    return counts

@@ -1,8 +1,8 @@
 """The input pipeline: batches for training and validation, each item a pure function of (seed, epoch, index).
 
 No item depends on what was loaded before it or in which thread, so any loader may ask for any batch in any order and
-gets the same. Position p of the whole run belongs to pass p // num_images through the dataset; each pass is a new
-permutation, so every image comes once a pass whatever the length of an epoch.
+gets the same. Positions count from the beginning of the run, through pass after pass of the dataset (`order`), so every
+image comes once a pass whatever the length of an epoch.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from mrcnn.data import augment, images, rpn_targets, samples
-from mrcnn.data.dataset import Dataset
+from mrcnn.data import augment, images, order, rpn_targets, samples
+from mrcnn.data.dataset import Dataset, instance_counts
 
 if TYPE_CHECKING:
     from mrcnn.config import Config
 
 logger = logging.getLogger(__name__)
 
-# First entry of a generator's seed: streams that must not coincide.
-_ORDER, _ITEM = 0, 1
+# First entry of a generator's seed: streams that must not coincide. 0 is the order's, 2 that of splits.
+_ITEM = 1
 # So many bad images are logged one by one; after that every hundredth.
 LOGGED_IMAGES = 100
 
@@ -54,8 +54,9 @@ class Batches:
         config: Config,
         *,
         batch_size: int,
-        steps: int,
+        steps: int | None,
         shuffle: bool = True,
+        one_pass: bool = False,
         augmentation: Any = None,
         no_augmentation_sources: Collection[str] | None = None,
         seed: int = 0,
@@ -67,9 +68,11 @@ class Batches:
             dataset: prepared dataset.
             config: sizes, modes and numbers of targets.
             batch_size: images a batch.
-            steps: batches an epoch.
+            steps: batches an epoch. None, with one_pass: as many as the dataset has.
             shuffle: a new order every pass. False, for validation: every epoch has the same items in the order of the
                 dataset; augmentation must be None.
+            one_pass: without shuffle, end an epoch after the last image at the latest, with a smaller batch where the
+                size doesn't divide, so that no image comes twice. False: go on with the first.
             augmentation: an augmenter of imgaug, or None.
             no_augmentation_sources: sources whose images are left as they are.
             seed: everything random follows from it.
@@ -79,19 +82,13 @@ class Batches:
             ValueError: no images, no instance in any image, a class count that differs from NUM_CLASSES, an augmenter
                 that masks can't follow.
         """
-        num_images = len(dataset.image_ids)
-        if not num_images:
-            added = len(dataset.image_info)
-            remedy = (
-                "Call dataset.prepare() after adding them." if added else "Add images with add_image, then prepare()."
-            )
-            raise ValueError(f"The dataset has no images ({added} were added). {remedy}")
-        if dataset.num_classes != config.NUM_CLASSES:
-            raise ValueError(
-                f"The dataset has {dataset.num_classes} classes, background included, but NUM_CLASSES is "
-                f"{config.NUM_CLASSES}. Set NUM_CLASSES = {dataset.num_classes}, or check the calls of add_class."
-            )
-        if batch_size < 1 or steps < 1 or seed < 0:
+        _check_dataset(dataset, config)
+        if one_pass:
+            if shuffle:
+                raise ValueError("one_pass is for validation: it needs shuffle=False.")
+            whole = -(-len(dataset.image_ids) // max(1, batch_size))
+            steps = whole if steps is None else min(steps, whole)
+        if batch_size < 1 or steps is None or steps < 1 or seed < 0:
             raise ValueError(f"batch_size and steps start at 1, seed at 0; got {batch_size}, {steps} and {seed}.")
         if augmentation is not None and not shuffle:
             raise ValueError("Validation (shuffle=False) shows the same images each epoch: augmentation must be None.")
@@ -103,7 +100,9 @@ class Batches:
         self.augmentation, self.no_augmentation_sources = augmentation, frozenset(no_augmentation_sources or ())
         self.skipped: dict[int, str] = {}
         self._lock = threading.Lock()
+        self._length = len(dataset.image_ids) if one_pass else None
         self.require_instances()
+        self._passes = self._make_passes() if shuffle else None
 
     def __len__(self) -> int:
         """Return the batches an epoch."""
@@ -116,7 +115,7 @@ class Batches:
             epoch: from 0; ignored without shuffle.
             index: 0…steps - 1.
 
-        Returns:
+        Returns, B being batch_size, or less for the last batch with one_pass:
             images [B, H, W, C] float32 molded; image_meta [B, 12 + K] float32; rpn_match [B, A, 1] int32; rpn_bbox [B,
             RPN_TRAIN_ANCHORS_PER_IMAGE, 4] float32; gt_class_ids [B, MAX_GT_INSTANCES] int32; gt_boxes [B,
             MAX_GT_INSTANCES, 4] int32 pixels; gt_masks [B, H or mini height, W or mini width, MAX_GT_INSTANCES] bool.
@@ -126,7 +125,8 @@ class Batches:
             ValueError: no image of the dataset can be used, or the images of the batch differ in size.
         """
         first = index * self.batch_size
-        items = [self.item(epoch, first + i) for i in range(self.batch_size)]
+        end = first + self.batch_size if self._length is None else min(first + self.batch_size, self._length)
+        items = [self.item(epoch, position) for position in range(first, end)]
         shapes = {item.image.shape for item in items}
         if len(shapes) > 1:
             raise ValueError(
@@ -185,16 +185,26 @@ class Batches:
             + (f": it failed for {len(reasons)} of them, first {'; '.join(reasons[:3])}" if reasons else ".")
         )
 
+    def _make_passes(self) -> order.Passes:
+        """Read the classes of all images, if an option asks for them, and prepare the order."""
+        threshold, ratio = self.config.REPEAT_THRESHOLD, self.config.EMPTY_IMAGES_RATIO
+        counts = None if threshold is None and ratio is None else instance_counts(self.dataset)
+        return order.Passes(
+            self.dataset.image_ids, self.seed, counts=counts, repeat_threshold=threshold, empty_ratio=ratio
+        )
+
     def _candidates(self, epoch: int, index: int) -> Iterator[int]:
-        """Yield the image of an item, then its replacements: the images after it in the permutation, each once."""
-        count = len(self.dataset.image_ids)
-        if self.shuffle:
-            turn, place = divmod(epoch * self.steps * self.batch_size + index, count)
-            order = np.random.default_rng([_ORDER, self.seed, turn]).permutation(self.dataset.image_ids)
+        """Yield the image of an item, then its replacements: the images after it in the order of its pass, each once."""
+        if self._passes is not None:
+            image_ids, place = self._passes.locate(epoch * self.steps * self.batch_size + index)
         else:
-            place, order = index, self.dataset.image_ids
-        for step in range(count):
-            yield int(order[(place + step) % count])
+            image_ids, place = self.dataset.image_ids, index
+        seen = set()
+        for step in range(len(image_ids)):
+            image_id = int(image_ids[(place + step) % len(image_ids)])
+            if image_id not in seen:
+                seen.add(image_id)
+                yield image_id
 
     def _load(self, image_id: int, rng: np.random.Generator) -> samples.Sample:
         """Load a sample, augmented unless its source is excepted."""
@@ -275,6 +285,21 @@ def _choose(class_ids: np.ndarray, limit: int, rng: np.random.Generator) -> np.n
     crowds = np.flatnonzero(class_ids < 0)[: limit // 2]
     others = np.setdiff1d(places, crowds)
     return np.sort(np.concatenate([crowds, rng.choice(others, limit - len(crowds), replace=False)]))
+
+
+def _check_dataset(dataset: Dataset, config: Config) -> None:
+    """Refuse a data set without images, or with other classes than the network has."""
+    if not len(dataset.image_ids):
+        added = len(dataset.image_info)
+        remedy = (
+            "Call dataset.prepare() after adding them." if added else "Add images with add_image, then prepare()."
+        )
+        raise ValueError(f"The dataset has no images ({added} were added). {remedy}")
+    if dataset.num_classes != config.NUM_CLASSES:
+        raise ValueError(
+            f"The dataset has {dataset.num_classes} classes, background included, but NUM_CLASSES is "
+            f"{config.NUM_CLASSES}. Set NUM_CLASSES = {dataset.num_classes}, or check the calls of add_class."
+        )
 
 
 def _pad(array: np.ndarray, length: int, axis: int) -> np.ndarray:

@@ -134,6 +134,10 @@ class SceneDataset(dataset.Dataset):
         _, numbers, class_ids = self._scene(image_id)
         return numbers[:, :, None] == np.arange(1, len(class_ids) + 1, dtype=np.uint8), class_ids.copy()
 
+    def image_class_ids(self, image_id: int) -> np.ndarray:
+        """Return the class of each visible garment: [N] int32."""
+        return self._scene(image_id)[2].copy()
+
     def _scene(self, image_id: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return image [size, size, 3], instance numbers from 1 [size, size] uint8 (0: none) and class ids [N]."""
         kept = self._kept.get(image_id)

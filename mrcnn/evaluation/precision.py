@@ -272,6 +272,23 @@ class APAccumulator:
         self._num_instances += np.bincount(gt_class_ids[~crowd], minlength=self.num_classes)
         self._image_aps.append(_image_ap(self._correct[-1], np.count_nonzero(~crowd)))
 
+    def merge(self, other: APAccumulator) -> None:
+        """Add the images of another accumulator, of other images or another network: all are ranked in one list.
+
+        Raises:
+            ValueError: it counts other classes, or by another IoU.
+        """
+        if (self.num_classes, self.iou_threshold) != (other.num_classes, other.iou_threshold):
+            raise ValueError(
+                f"can't merge figures of {other.num_classes} classes at IoU {other.iou_threshold} into those of {self.num_classes} at "
+                f"{self.iou_threshold}"
+            )
+        self._scores += other._scores
+        self._correct += other._correct
+        self._class_ids += other._class_ids
+        self._num_instances += other._num_instances
+        self._image_aps += other._image_aps
+
     def result(self) -> MeanAveragePrecision:
         """Compute the figures over the images added so far; more may be added afterwards."""
         scores = np.concatenate([np.zeros(0, np.float32), *self._scores])

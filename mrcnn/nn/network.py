@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import keras
-from keras import ops
+from keras import ops, tree
 
 Tensor = Any
 
@@ -145,13 +145,15 @@ class TrainingModel(MaskRCNNModel):
         parts = [loss * self.loss_weights.get(name, 1.0) for name, loss in zip(self.loss_names, losses, strict=True)]
         parts.append(self.l2())
         total = sum(parts)
+        images = None if x is None else ops.shape(tree.flatten(x)[0])[0]  # as Keras weighs the total: a last batch may be smaller
         if not training:  # a validation that is not finite shows it
             for tracker, value in zip(self._trackers, parts, strict=True):
-                tracker.update_state(value)
+                tracker.update_state(value, sample_weight=images)
             return total
         finite = ops.isfinite(total)
+        counts = ops.cast(finite, "float32") * (1.0 if images is None else ops.cast(images, "float32"))
         for tracker, value in zip(self._trackers, parts, strict=True):
-            tracker.update_state(ops.where(finite, value, 0.0), sample_weight=ops.cast(finite, "float32"))
+            tracker.update_state(ops.where(finite, value, 0.0), sample_weight=counts)
         if x is not None:
             self.last_step.update_state(parts, x[1][:, 0])
         self._restore_averages(finite)

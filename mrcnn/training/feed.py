@@ -71,7 +71,8 @@ class Feed(keras.utils.PyDataset):
         from mrcnn.data import random_rois
 
         image, _, _, _, class_ids, boxes, _ = arrays
-        seeds = [[self.batches.seed, self.epoch, index, i] for i in range(len(image))]
+        epoch = self.epoch if self.batches.shuffle else 0  # validation shows the same rois after every epoch
+        seeds = [[self.batches.seed, epoch, index, i] for i in range(len(image))]
         rois = [
             random_rois.generate(image.shape[1:], self.num_random_rois, box[ids != 0], np.random.default_rng(seed))
             for box, ids, seed in zip(boxes, class_ids, seeds, strict=True)

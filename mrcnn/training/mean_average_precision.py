@@ -112,8 +112,9 @@ class MeanAveragePrecisionCallback(keras.callbacks.Callback):
 
 
 def measure(
-    inference_model: Any, dataset: Any, image_ids: Sequence[int], progress: Callable[[int], None] = lambda done: None
-) -> precision.MeanAveragePrecision:
+    inference_model: Any, dataset: Any, image_ids: Sequence[int], progress: Callable[[int], None] = lambda done: None,
+    accumulator: precision.APAccumulator | None = None,
+) -> precision.MeanAveragePrecision:  # fmt: skip
     """Detect on images of a data set, in batches, and measure the average precision at IoU 0.5 of the masks.
 
     An image that cannot be loaded or judged is logged with its reason and left out of the figure.
@@ -123,12 +124,13 @@ def measure(
         dataset: Prepared data set.
         image_ids: Which images.
         progress: Called with the number of images done.
+        accumulator: Takes the images, to be merged with others, say; the figures are all it holds. None: a new one, at IoU 0.5.
 
     Raises:
         ValueError: no image could be used; the message gives the first reasons.
     """
     config = inference_model.config
-    accumulator = precision.APAccumulator(config.NUM_CLASSES)
+    accumulator = accumulator or precision.APAccumulator(config.NUM_CLASSES)
     lazy = {"lazy_masks": True} if "lazy_masks" in inspect.signature(inference_model.detect).parameters else {}  # an override may not know it
     bad: list[str] = []
     batch: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []

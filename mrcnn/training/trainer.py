@@ -31,14 +31,15 @@ def feeds(
 ) -> tuple[Feed, Feed | None]:  # fmt: skip
     """Build the feeds of training and validation, checked: bad data is refused here, before anything is compiled.
 
-    Validation shows the same images in the same order after every epoch: VALIDATION_STEPS batches, at most one pass.
+    Validation shows the same images in the same order after every epoch: VALIDATION_STEPS batches, at most one pass, whose last batch is smaller
+    where the number of images is no multiple of the batch. A batch counts in the mean of a loss by its number of images.
 
     Raises:
         ValueError: see `data.pipeline.Batches`; the message says which of the two data sets it is about.
     """
     num_random_rois = 0 if config.USE_RPN_ROIS else config.POST_NMS_ROIS_TRAINING
 
-    def feed(which: str, dataset: Dataset, steps: int, **options: Any) -> Feed:
+    def feed(which: str, dataset: Dataset, steps: int | None, **options: Any) -> Feed:
         try:
             batches = pipeline.Batches(dataset, config, batch_size=config.BATCH_SIZE, steps=steps, seed=config.SEED, anchors=anchors, **options)
         except ValueError as error:
@@ -48,10 +49,9 @@ def feeds(
     train = feed(
         "Training", train_dataset, config.STEPS_PER_EPOCH, augmentation=augmentation, no_augmentation_sources=no_augmentation_sources
     )  # fmt: skip
-    if val_dataset is None or not config.VALIDATION_STEPS:
+    if val_dataset is None or config.VALIDATION_STEPS == 0:
         return train, None
-    one_pass = -(-max(1, len(val_dataset.image_ids)) // config.BATCH_SIZE)
-    return train, feed("Validation", val_dataset, min(config.VALIDATION_STEPS, one_pass), shuffle=False)
+    return train, feed("Validation", val_dataset, config.VALIDATION_STEPS, shuffle=False, one_pass=True)
 
 
 def fit(

@@ -4,6 +4,7 @@
     python samples/fashion/fashion.py train --dataset DATA --weights imagenet --stages heads:1e-3:5,all:1e-4:15
     python samples/fashion/fashion.py detect --weights last --image PHOTO_OR_FOLDER --output DIR
     python samples/fashion/fashion.py evaluate --weights last
+    python samples/fashion/fashion.py train --folds 5 --fold 2   # hold out the second of five folds; --sample 15000: of so many images
 
 Written against the public interface of mrcnn, as a program of yours would be. README.md beside it says more.
 """
@@ -14,6 +15,7 @@ import sys
 
 import fashion_options
 import fashion_run
+import fashion_splits
 from fashion_config import make_config
 from fashion_data import FashionDataset, resized
 
@@ -44,8 +46,8 @@ def train(options):
     """Train in stages, with mAP after each epoch and pictures of detections at the end."""
     record = _recorded(options)
     variant = options.variant or (record.variant if record else "small")
-    dataset = _data(options, record, "train", variant)
-    val_dataset = _data(options, record, "val", variant)
+    plan = fashion_splits.Plan.of(options, record)
+    dataset, val_dataset = plan.datasets(lambda subset: _data(options, record, subset, variant))
     seed = _choice(options.seed, record and record.seed, 0)
     config = make_config(variant, dataset.num_classes, options.batch, options.steps, options.validation_steps, seed)
     stages = _stages(options, config)
@@ -65,7 +67,7 @@ def train(options):
     mean_average_precision = modellib.MeanAveragePrecisionCallback(
         model, inference_model, val_dataset, calculate_map_at_every_X_epoch=1, dataset_limit=limit
     )
-    keep_record = _keep_record(model, _record(options, record, variant, val_dataset, seed))
+    keep_record = _keep_record(model, plan.noted(_record(options, record, variant, val_dataset, seed)))
     for layers, rates in _fits(stages, model.epoch):
         model.train(
             dataset,
@@ -81,14 +83,16 @@ def train(options):
 def detect(options):
     """Write a picture of the detections for each photo, and results.json."""
     photos = fashion_run.find_photos(options.image)
-    checkpoint = fashion_run.find_checkpoint(options.weights, options.logs)
-    record = _required_record(checkpoint)
-    class_names = ["BG", *record.classes]
-    model = _inference_model(record.variant, len(class_names), options.logs, checkpoint)
+    checkpoints, records = _runs(options)
+    class_names = ["BG", *records[0].classes]
+    models = [
+        _inference_model(record.variant, len(class_names), options.logs, checkpoint)
+        for checkpoint, record in zip(checkpoints, records, strict=True)
+    ]
     os.makedirs(options.output, exist_ok=True)
     results = []
     for path, photo in photos:
-        found = _detect(model, photo).filter(min_score=options.min_score or model.config.SHOWN_CONFIDENCE)
+        found = _detect_together(models, photo).filter(min_score=options.min_score or models[0].config.SHOWN_CONFIDENCE)
         picture = os.path.join(options.output, os.path.splitext(os.path.basename(path))[0] + "_detections.png")
         fashion_run.write_picture(picture, _drawn(photo, found, class_names))
         results.append(fashion_run.as_json(path, found, class_names))
@@ -101,12 +105,40 @@ def detect(options):
 
 
 def evaluate(options):
-    """Print the mean average precision of a checkpoint at IoU 0.5, class by class."""
-    checkpoint = fashion_run.find_checkpoint(options.weights, options.logs)
-    record = _required_record(checkpoint)
-    dataset = _data(options, record, options.subset, record.variant)
-    model = _inference_model(record.variant, dataset.num_classes, options.logs, checkpoint)
+    """Print the mean average precision at IoU 0.5, class by class: of a run, or of the runs of a K-fold split, each on the
+    fold it never saw."""
+    checkpoints, records = _runs(options)
+    plans = [fashion_splits.Plan.of(options, record) for record in records]
+    kept = {}
 
+    def model_of(number):
+        return _inference_model(records[number].variant, 1 + len(records[number].classes), options.logs, checkpoints[number])
+
+    def data_of(number):
+        def load(subset):
+            key = (subset, records[number].variant)
+            if key not in kept:
+                kept[key] = _data(options, records[number], subset, records[number].variant)
+            return kept[key]
+
+        return plans[number].subset(options.subset, load)
+
+    if len(records) > 1:
+        fashion_splits.require_one_split(checkpoints, records)
+    if options.subset == "test":
+        if len({record.variant for record in records}) > 1:
+            raise ValueError("--subset test compares runs on the same pixels: give runs of one variant.")
+        models = [model_of(number) for number in range(len(checkpoints))]
+        fashion_splits.compare_on_test(checkpoints, models, data_of(0), options.map_limit)
+    elif len(checkpoints) > 1:
+        if options.subset != "val":
+            raise ValueError("Several --weights are evaluated on their held-out folds (--subset val) or on --subset test.")
+        fashion_splits.out_of_fold(checkpoints, records, model_of, data_of, options.map_limit)
+    else:
+        _evaluate_one(checkpoints[0], model_of(0), data_of(0), options)
+
+
+def _evaluate_one(checkpoint, model, dataset, options):
     from mrcnn.training.mean_average_precision import measure
 
     result = measure(model, dataset, dataset.image_ids[: options.map_limit])
@@ -114,6 +146,14 @@ def evaluate(options):
     for class_id, precision in sorted(result.per_class.items()):
         print(f"{dataset.class_names[class_id]:24} AP {precision:.3f}   {result.num_instances[class_id]:5} instances")
     print(f"\nmAP, class-wise: {result.map:.4f}   per-image mean: {result.per_image:.4f}")
+
+
+def _runs(options):
+    """Return the checkpoints that --weights names, and the records of their runs, all of the same classes."""
+    checkpoints = [fashion_run.find_checkpoint(weights, options.logs) for weights in options.weights]
+    records = [_required_record(checkpoint) for checkpoint in checkpoints]
+    fashion_splits.require_same_classes(checkpoints, records)
+    return checkpoints, records
 
 
 def _recorded(options):
@@ -152,15 +192,18 @@ def _record(options, record, variant, dataset, seed):
 
 
 def _data(options, record, subset, variant):
-    """Return the prepared data set: --dataset, else what the run was trained on, else the embedded scenes."""
+    """Return the prepared data set: --dataset, else what the run was trained on, else the embedded scenes. Its subsets are
+    train and val, or for folds all (to cut them from) and test (what is outside)."""
     folder = options.dataset or (record.dataset if record else None)
     config = make_config(variant, 2)
     size = int(config.IMAGE_MAX_DIM)
     if folder:
+        if subset == "test" and not os.path.isfile(os.path.join(folder, "val.csv")):
+            raise ValueError(f"{folder} has no val.csv: all its photos are in the folds, and none is left for --subset test.")
         dataset = FashionDataset()
         dataset.load(
             folder,
-            subset,
+            "val" if subset == "test" else subset,
             size if config.IMAGE_RESIZE_MODE == "none" else None,
             rle_from=_choice(options.rle_from, record and record.rle_from, 1),
             val_share=_choice(options.val_share, record and record.val_share, 0.1),
@@ -170,8 +213,8 @@ def _data(options, record, subset, variant):
         from mrcnn.data.synthetic import SceneDataset
 
         dataset = SceneDataset()
-        first = 0 if subset == "train" else VAL_FIRST
-        dataset.load(TRAIN_SCENES if subset == "train" else VAL_SCENES, SCENE_SERIES, size, first)
+        count, first = (TRAIN_SCENES, 0) if subset in ("train", "all") else (VAL_SCENES, VAL_FIRST)
+        dataset.load(count, SCENE_SERIES, size, first)
     dataset.prepare()
     return dataset
 
@@ -229,6 +272,13 @@ def _detect(model, photo):
         return model.detect([photo])[0]
     found = model.detect([resized(photo, int(model.config.IMAGE_MAX_DIM))])[0]
     return fashion_run.rescaled(found, *photo.shape[:2])
+
+
+def _detect_together(models, photo):
+    from mrcnn.inference import ensemble
+
+    of_models = [_detect(model, photo) for model in models]
+    return ensemble.fuse(of_models) if len(models) > 1 else of_models[0]
 
 
 def _drawn(photo, found, class_names):

@@ -155,5 +155,5 @@ def make_config(variant, num_classes, batch=None, steps=None, validation_steps=N
     if steps is not None:
         config.STEPS_PER_EPOCH = steps
     if validation_steps is not None:
-        config.VALIDATION_STEPS = validation_steps
+        config.VALIDATION_STEPS = None if validation_steps == "all" else validation_steps
     return config

@@ -31,7 +31,7 @@ logger = logging.getLogger(__name__)
 SOURCE = "fashion"
 COLUMNS = ("ImageId", "EncodedPixels", "Height", "Width", "ClassId")
 PHOTO_SUFFIXES = ("", ".jpg", ".jpeg", ".png")
-SUBSETS = ("train", "val")
+SUBSETS = ("train", "val", "all")
 
 
 class FashionDataset(Dataset):
@@ -54,7 +54,7 @@ class FashionDataset(Dataset):
 
         Args:
             folder: the data set's folder, see above.
-            subset: "train" or "val".
+            subset: "train", "val", or "all": every photo of train.csv, nothing held back.
             size: side in pixels of the square that photos and masks are resized to; None leaves them as they are.
             rle_from: number of the first pixel, 1 or 0.
             val_share: share of the photos held back for "val" where there is no val.csv.
@@ -71,10 +71,12 @@ class FashionDataset(Dataset):
                 f"Data set folder not found: {folder}. Give --dataset the folder that holds train.csv."
             )
         self.folder, self.size, self.rle_from = folder, size, rle_from
+        held_back = subset != "all"
+        subset = subset if held_back else "train"
         self._read_categories(os.path.join(folder, "label_descriptions.json"))
         self.csv = _csv_of(folder, subset)
         table = _checked_table(self.csv, self.category_ids)
-        if self.csv.endswith("train.csv") and not os.path.isfile(os.path.join(folder, "val.csv")):
+        if held_back and self.csv.endswith("train.csv") and not os.path.isfile(os.path.join(folder, "val.csv")):
             table = _share(table, subset, val_share, seed, self.csv)
         self._add_photos(table, subset)
 
@@ -156,6 +158,12 @@ class FashionDataset(Dataset):
         sides = (self.size, self.size) if self.size else shape
         stacked = np.stack(masks, axis=-1) if masks else np.zeros((*sides, 0), bool)
         return stacked, np.array(class_ids, np.int32)
+
+    def image_class_ids(self, image_id: int) -> np.ndarray:
+        """Return the class of each garment that the CSV names, without decoding one: [N] int32."""
+        garments = self.image_info[image_id]["garments"]
+        ids = [self.map_source_class_id(f"{SOURCE}.{garment['category']}") for garment in garments]
+        return np.array(ids, np.int32)
 
     def image_reference(self, image_id: int) -> str:
         """Return the photo's path."""

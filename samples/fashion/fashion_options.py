@@ -6,10 +6,12 @@ import os
 import re
 from dataclasses import dataclass
 
+import fashion_splits
 from fashion_config import VARIANTS
 
 LAYER_GROUPS = ("heads", "3+", "4+", "5+", "all")
 WEIGHTS_HELP = "a .h5 file, coco, imagenet, imagenet:FILE, last (newest checkpoint under --logs) or none"
+CHECKPOINTS_HELP = "checkpoints or run folders of this sample, or last"
 EXAMPLE_STAGES = "heads:1e-3:5,4+:1e-3:10,all:1e-4:15"
 
 
@@ -40,12 +42,17 @@ def parse(arguments=None):
     train.add_argument("--stages", type=stages, help=f"layers:rate:epochs, …; for example {EXAMPLE_STAGES}")
     train.add_argument("--batch", type=_count, help="images a step (IMAGES_PER_GPU)")
     train.add_argument("--steps", type=_count, help="steps an epoch (STEPS_PER_EPOCH)")
-    train.add_argument("--validation-steps", type=_count, help="validation steps an epoch (VALIDATION_STEPS)")
+    train.add_argument("--validation-steps", type=_count_or_all, help="validation steps an epoch, or all (VALIDATION_STEPS)")
     train.add_argument("--map-limit", type=_count, help="images for the mAP after each epoch")
+    train.add_argument("--folds", type=_count, help="cut the training images into so many folds, classes kept even")
+    train.add_argument("--fold", type=_count, help="the fold held out for validation, from 1 to --folds")
+    train.add_argument("--sample", type=_count, help="train on so many images, classes kept even (with --folds: cut these)")
     train.set_defaults(subset=None)
 
     detect = commands.add_parser("detect", help="draw the garments found on photos")
-    detect.add_argument("--weights", default="last", help="a checkpoint of this sample, or last. Default: last")
+    detect.add_argument(
+        "--weights", nargs="+", default=["last"], help=f"{CHECKPOINTS_HELP}; several detect together, as an ensemble. Default: last"
+    )
     detect.add_argument("--image", required=True, help="a photo, or a folder of photos")
     detect.add_argument("--output", required=True, help="folder for the pictures and results.json")
     detect.add_argument(
@@ -55,8 +62,14 @@ def parse(arguments=None):
 
     evaluate = commands.add_parser("evaluate", help="mAP of a checkpoint, class by class")
     _add_data(evaluate)
-    evaluate.add_argument("--weights", default="last", help="a checkpoint of this sample, or last. Default: last")
-    evaluate.add_argument("--subset", choices=("train", "val"), default="val", help="default: val")
+    evaluate.add_argument(
+        "--weights", nargs="+", default=["last"],
+        help=f"{CHECKPOINTS_HELP}; several runs of one K-fold split: each on the fold it never saw, mean, spread and pooled. Default: last",
+    )  # fmt: skip
+    evaluate.add_argument(
+        "--subset", choices=("train", "val", "test"), default="val",
+        help="test: what no fold holds (val.csv, or the validation scenes), each run and all as an ensemble. Default: val",
+    )  # fmt: skip
     evaluate.add_argument("--map-limit", type=_count, help="evaluate this many images only")
     options = parser.parse_args(arguments)
     if options.command == "train":
@@ -103,6 +116,7 @@ def _complete(parser, options):
     single = [name for name in ("layers", "lr", "epochs") if getattr(options, name) is not None]
     if options.stages and single:
         parser.error(f"--stages says layers, rates and epochs: leave out --{single[0]}, or leave out --stages.")
+    fashion_splits.check_options(parser, options)
     if options.variant is None and options.weights != "last":
         options.variant = "resnet50-256" if options.dataset else "small"
     if not options.dataset:
@@ -137,6 +151,10 @@ def _count(text):
     if not re.fullmatch(r"\d+", text) or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r}: write a whole number of at least 1")
     return int(text)
+
+
+def _count_or_all(text):
+    return text if text == "all" else _count(text)
 
 
 def _whole(text):

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from dataclasses import asdict, dataclass, fields
 
 import cv2
@@ -27,6 +28,9 @@ class Record:
     rle_from: int = 1
     val_share: float = 0.1
     seed: int = 0
+    folds: int | None = None  # K of a K-fold split, and the fold held out, from 1
+    fold: int | None = None
+    sample: int | None = None  # images drawn for training, or before the folds are cut
 
     def write(self, log_dir: str) -> None:
         """Write it beside the checkpoints."""
@@ -48,7 +52,8 @@ class Record:
         try:
             with open(path, encoding="utf-8") as file:
                 read = json.load(file)
-            record = cls(**{field.name: read[field.name] for field in fields(cls)})
+            # A run from before folds and samples names none.
+            record = cls(**{field.name: read[field.name] for field in fields(cls) if field.name in read})
         except (ValueError, TypeError, KeyError) as error:
             raise ValueError(
                 f"{path} is not what fashion.py train writes ({error!r}): delete it, or restore it."
@@ -59,13 +64,19 @@ class Record:
 
 
 def find_checkpoint(weights: str, logs: str) -> str:
-    """Return the checkpoint that --weights names: a file, or the newest one under `logs` for "last".
+    """Return the checkpoint that --weights names: a file, a run's folder (its newest one), or "last" (the newest under `logs`).
 
     Raises:
         FileNotFoundError: there is none.
     """
     if weights == "last":
         return next(runs.checkpoints(logs, NAME))
+    if os.path.isdir(weights):
+        names = [name for name in os.listdir(weights) if re.fullmatch(rf"mask_rcnn_{NAME}_\d{{4,}}\.h5", name)]
+        found = sorted(names, key=lambda name: (len(name), name))
+        if not found:
+            raise FileNotFoundError(f"The folder {weights} holds no checkpoint (mask_rcnn_{NAME}_NNNN.h5). Give a run's folder.")
+        return os.path.join(weights, found[-1])
     if not os.path.isfile(weights):
         raise FileNotFoundError(f"Weight file not found: {weights}. Give --weights a checkpoint, or last.")
     return weights

@@ -336,3 +336,22 @@ def test_boxes_agree_with_the_published_coco_figure():
         gt_ids = [to_class[a["category_id"]] * (-1 if a["iscrowd"] else 1) for a in gt]
         accumulator.add(gt_ids, one, gt_boxes=np.array([corners(a) for a in gt]).reshape(-1, 4))
     assert accumulator.result().map == pytest.approx(0.697, abs=5e-4)
+
+
+def test_merged_figures_are_those_of_all_images_in_one():
+    first, second = three_images(), precision.APAccumulator(num_classes=4)
+    boxes, masks = squares((0, 0))
+    second.add([1], detections([(0, 0)], [1], [0.85]), gt_masks=masks)
+    together = three_images()
+    together.add([1], detections([(0, 0)], [1], [0.85]), gt_masks=masks)
+    first.merge(second)
+    assert first.result() == together.result()
+    # Class 1 by hand: 0.9 right, 0.85 right, 0.8 wrong, 0.7 right, one of four missed.
+    assert first.result().per_class[1] == pytest.approx(1 / 4 + 1 / 4 + 1 / 4 * 3 / 4)
+    assert second.result().num_images == 1
+
+
+def test_figures_of_other_classes_or_another_iou_are_not_merged():
+    for other in (precision.APAccumulator(num_classes=3), precision.APAccumulator(num_classes=4, iou_threshold=0.75)):
+        with pytest.raises(ValueError, match="can't merge"):
+            three_images().merge(other)

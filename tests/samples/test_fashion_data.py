@@ -268,7 +268,7 @@ NONSENSE = {
     "train --variant resnet18": "invalid choice",
     "train --rle-from 0": "needs --dataset",
     "train --rle-from 2": "invalid choice",
-    "evaluate --subset test": "invalid choice",
+    "evaluate --subset best": "invalid choice",
     "detect --image a.jpg": "--output",
     "detect --image a.jpg --output o --min-score 2": "above 0 and below 1",
     "preview": "invalid choice",
@@ -280,3 +280,16 @@ def test_nonsense_is_refused_with_what_to_write(line, capsys):
     with pytest.raises(SystemExit) as caught:
         fashion_options.parse(line.split())
     assert caught.value.code == 2 and NONSENSE[line] in capsys.readouterr().err
+
+
+def test_classes_are_told_without_decoding(tmp_path):
+    write(tmp_path, ["a.jpg,1 6,6,4,6", "a.jpg,broken,6,4,23_4_90", "b.jpg,19 6,6,4,0", "b.jpg,,6,4,0"])
+    dataset = load(tmp_path, "all")
+    assert [dataset.image_class_ids(i).tolist() for i in dataset.image_ids] == [[2, 3], [1]]
+
+
+def test_all_holds_nothing_back_and_leaves_val_csv_out(tmp_path):
+    write(tmp_path, BOTH)
+    assert load(tmp_path, "all").num_images == 2
+    write(tmp_path, ["c.jpg,1 6,6,4,6"], photos=("c",), csv="val.csv")
+    assert [info["id"] for info in load(tmp_path, "all").image_info] == ["a.jpg", "b.jpg"]

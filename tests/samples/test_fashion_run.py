@@ -38,6 +38,13 @@ def test_single_options_are_one_stage_and_the_variant_has_a_plan():
         assert fashion._stages(fashion_options.parse(["train"]), config) == fashion_options.stages(config.STAGES)
 
 
+def test_validation_on_all_images_can_be_asked_for():
+    asked = fashion_options.parse(["train", "--validation-steps", "all"]).validation_steps
+    config = fashion_config.make_config("small", 9, validation_steps=asked)
+    config.validate()
+    assert config.VALIDATION_STEPS is None
+
+
 @pytest.mark.parametrize("name", fashion_config.VARIANTS)
 def test_variants_are_valid(name):
     config = fashion_config.make_config(name, 47, batch=2, steps=7, validation_steps=0, seed=5)

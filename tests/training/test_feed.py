@@ -13,6 +13,9 @@ class Batches:
 
     seed = 5
 
+    def __init__(self, shuffle=True):
+        self.shuffle = shuffle
+
     def __len__(self):
         return 2
 
@@ -42,6 +45,15 @@ def test_random_rois_are_added_and_follow_from_seed_epoch_and_batch():
     assert not np.array_equal(rois, feed[1][0][7])
     feed.on_epoch_end()
     assert not np.array_equal(rois, feed[0][0][7])
+
+
+def test_random_rois_of_validation_are_the_same_after_every_epoch():
+    feed = Feed(Batches(shuffle=False), num_random_rois=40)
+    before = feed[0][0]
+    feed.on_epoch_end()
+    after = feed[0][0]
+    boxes_differ = not np.array_equal(before[0], after[0])  # this stand-in's images show the epoch, the real ones don't
+    assert boxes_differ and np.array_equal(before[7], after[7])
 
 
 def test_announced_inputs_stand_for_batches_until_an_epoch_begins():
