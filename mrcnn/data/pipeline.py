@@ -174,6 +174,10 @@ class Batches:
             f"None of the {len(reasons)} images of the dataset can be used. The first reasons: {'; '.join(reasons[:3])}"
         )
 
+    def image_at(self, epoch: int, index: int) -> int:
+        """Say which image an item shows, if it can be loaded: without loading it."""
+        return next(self._candidates(epoch if self.shuffle else 0, index))
+
     def require_instances(self) -> None:
         """Look for the first image with an instance; it is usually the first image.
 

@@ -2,7 +2,7 @@
 
 import json
 import os
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 
 import cv2
 import numpy as np
@@ -27,6 +27,7 @@ class Record:
     rle_from: int = 1
     val_share: float = 0.1
     seed: int = 0
+    augment: list[str] = field(default_factory=list)
 
     def write(self, log_dir: str) -> None:
         """Write it beside the checkpoints."""
@@ -48,7 +49,8 @@ class Record:
         try:
             with open(path, encoding="utf-8") as file:
                 read = json.load(file)
-            record = cls(**{field.name: read[field.name] for field in fields(cls)})
+            read = {"augment": [], **read}  # runs of before --augment
+            record = cls(**{one.name: read[one.name] for one in fields(cls)})
         except (ValueError, TypeError, KeyError) as error:
             raise ValueError(
                 f"{path} is not what fashion.py train writes ({error!r}): delete it, or restore it."
