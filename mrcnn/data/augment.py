@@ -123,8 +123,10 @@ def apply(
         The example changed, of the same size; instances may be empty now, and some may have come in addition.
 
     Raises:
+        ImportError, ValueError: see `check`.
         AugmentationError: the augmentation changed the size, the dtype or the number of masks, or has an impossible option.
     """
+    check(augmentation)
     steps, state, own_rng = _steps(augmentation), _opened(example), rng
     if rng is None and not all(augment_imgaug.is_augmenter(step) for step in steps):
         own_rng = np.random.default_rng(np.random.randint(2**31, size=4))

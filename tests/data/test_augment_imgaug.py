@@ -133,6 +133,11 @@ def test_what_masks_cannot_follow_is_refused(make):
         augment.check(augmentation)
 
 
+def test_what_is_refused_is_not_applied_either(scene):
+    with pytest.raises(ValueError, match="Jigsaw.*moves pixels"):
+        apply([augment.flip, iaa.Jigsaw(2, 2)], scene)
+
+
 class Shift(iaa.meta.Augmenter):
     """An augmenter that imgaug doesn't know."""
 

@@ -138,6 +138,7 @@ def test_small_data_sets_and_photos_without_instances_are_drawn(config, tmp_path
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_training_uses_and_records_the_augmentation_and_a_resumed_run_too(tmp_path, monkeypatch):
     from mrcnn.training import trainer
 
