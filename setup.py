@@ -46,12 +46,15 @@ setup(
         "Pillow>=10.3",
     ],
     extras_require={
-        "test": ["pytest>=8.2", "pytest-timeout>=2.3", "pytest-xdist>=3.6", "ruff>=0.9", "import-linter>=2.3"],
+        "test": [
+            "pytest>=8.2", "pytest-timeout>=2.3", "pytest-xdist>=3.6", "ruff>=0.9", "import-linter>=2.3", "albumentations>=2.0.8,<3",
+        ],  # fmt: skip
         "notebooks": ["ipykernel>=6.29", "nbconvert>=7.16", "nbformat>=5.10"],
         # imgaug asks for opencv-python, which lies in the same folder as opencv-python-headless. The Makefile
         # therefore installs it with --no-deps and names its other needs.
         "imgaug": ["imgaug>=0.4.0"],
-        "albumentations": ["albumentations>=2.0"],
+        # 2.0.8 of May 2025 is the last release, MIT. Its successor albumentationsx imports under the same name, but is AGPL.
+        "albumentations": ["albumentations>=2.0.8,<3"],
         "jax": ["jax>=0.4.35"],
         "torch": ["torch>=2.5"],
         "export": ["onnx>=1.17", "onnxruntime>=1.20", "openvino>=2025.0", "tf2onnx>=1.17", "scipy>=1.13"],

@@ -4,8 +4,9 @@
     python benchmarks/run.py infer --rounds 9 --json infer.json --torch-python /path/to/venv/bin/python
     python benchmarks/run.py scaling --plot docs/images/scaling.png
 
-Works: infer, train, input, paste, scaling, runtimes, evaluate. See docs/benchmarks.md. MRCNN_BENCH_TORCH and MRCNN_BENCH_RUNTIMES name the
-interpreters that have torchvision, and openvino with onnxruntime; what can't be imported is said and skipped.
+Works: infer, train, input, paste, scaling, runtimes, evaluate, augment. See docs/benchmarks.md. MRCNN_BENCH_TORCH, MRCNN_BENCH_RUNTIMES
+and MRCNN_BENCH_AUGMENT name the interpreters that have torchvision, openvino with onnxruntime, and albumentations;
+what can't be imported is said and skipped.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ WORKS = {
     "scaling": "benchmarks.scaling",
     "runtimes": "benchmarks.runtimes",
     "evaluate": "benchmarks.evaluate",
+    "augment": "benchmarks.augmentation",
 }
 DEFAULT = ("infer", "train", "input", "paste")
 

@@ -208,7 +208,7 @@ class MaskRCNN:
             learning_rate: At least 0.
             epochs: TOTAL number reached, those done before included.
             layers: heads, 3+, 4+, 5+, all, or a regular expression on layer names.
-            augmentation: An imgaug augmenter, or None.
+            augmentation: Functions of (image, masks, rng), an imgaug augmenter, an albumentations Compose, or a list of these: see data.augment.
             custom_callbacks: Keras callbacks, MeanAveragePrecisionCallback among them.
             no_augmentation_sources: Sources of the data set whose images are left as they are.
 

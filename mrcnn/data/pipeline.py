@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Collection, Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -24,6 +25,8 @@ logger = logging.getLogger(__name__)
 
 # First entry of a generator's seed: streams that must not coincide. 0 is the order's, 2 that of splits.
 _ITEM = 1
+# Second images for copy_paste that may fail to load before an item goes without.
+_TRIES = 5
 # So many bad images are logged one by one; after that every hundredth.
 LOGGED_IMAGES = 100
 
@@ -73,7 +76,8 @@ class Batches:
                 dataset; augmentation must be None.
             one_pass: without shuffle, end an epoch after the last image at the latest, with a smaller batch where the
                 size doesn't divide, so that no image comes twice. False: go on with the first.
-            augmentation: an augmenter of imgaug, or None.
+            augmentation: functions of (image, masks, rng), an augmenter of imgaug, a Compose of albumentations, a list of
+                these (see `augment`), or None.
             no_augmentation_sources: sources whose images are left as they are.
             seed: everything random follows from it.
             anchors: [A, (y1, x1, y2, x2)] pixels, or a function of an image's shape (H, W, C) where sizes vary.
@@ -98,6 +102,10 @@ class Batches:
         if isinstance(no_augmentation_sources, str):
             no_augmentation_sources = [no_augmentation_sources]
         self.augmentation, self.no_augmentation_sources = augmentation, frozenset(no_augmentation_sources or ())
+        self._of_source: dict[str, np.ndarray] = {}
+        if augment.wants_another(augmentation):
+            sources = {dataset.image_info[image_id]["source"] for image_id in dataset.image_ids}
+            self._of_source = {source: samples.image_ids_of_source(dataset, source) for source in sources}
         self.skipped: dict[int, str] = {}
         self._lock = threading.Lock()
         self._length = len(dataset.image_ids) if one_pass else None
@@ -153,6 +161,8 @@ class Batches:
             try:
                 sample = self._load(image_id, rng)
                 item = self._targets(sample, rng)
+            except augment.AugmentationError:  # the next image would fare no better
+                raise
             except Exception as error:  # whatever a user's load_mask raises: one bad image must not end the training
                 reasons.append(self._count(image_id, error))
                 continue
@@ -163,6 +173,10 @@ class Batches:
         raise ValueError(
             f"None of the {len(reasons)} images of the dataset can be used. The first reasons: {'; '.join(reasons[:3])}"
         )
+
+    def image_at(self, epoch: int, index: int) -> int:
+        """Say which image an item shows, if it can be loaded: without loading it."""
+        return next(self._candidates(epoch if self.shuffle else 0, index))
 
     def require_instances(self) -> None:
         """Look for the first image with an instance; it is usually the first image.
@@ -210,9 +224,14 @@ class Batches:
         """Load a sample, augmented unless its source is excepted."""
         source = self.dataset.image_info[image_id]["source"]
         augmentation = None if source in self.no_augmentation_sources else self.augmentation
-        use_mini_mask = self.config.USE_MINI_MASK
         sample = samples.load(
-            self.dataset, self.config, image_id, augmentation=augmentation, use_mini_mask=use_mini_mask, rng=rng
+            self.dataset,
+            self.config,
+            image_id,
+            augmentation=augmentation,
+            use_mini_mask=self.config.USE_MINI_MASK,
+            rng=rng,
+            another=partial(self._another, source),
         )
         height, width = sample.image.shape[:2]
         if height % 64 or width % 64:
@@ -222,6 +241,19 @@ class Batches:
             )
         self._check_pixels(sample.image)
         return sample
+
+    def _another(self, source: str, rng: np.random.Generator) -> augment.Example | None:
+        """Draw a second image for copy_paste from those of a source; bad ones are counted, and after some none is used."""
+        for _ in range(_TRIES):
+            # A generator of its own: how far loading a bad one got must not change what follows.
+            image_id, seed = int(rng.choice(self._of_source[source])), rng.integers(2**32, size=4)
+            try:
+                example = samples.load_resized(self.dataset, self.config, image_id, np.random.default_rng(seed))
+                self._check_pixels(example.image)
+                return example
+            except Exception as error:  # as in item
+                self._count(image_id, error)
+        return None
 
     def _check_pixels(self, image: np.ndarray) -> None:
         """Refuse an image that the network cannot take."""

@@ -6,6 +6,7 @@ the sample.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -45,6 +46,7 @@ def load(
     augmentation: Any = None,
     use_mini_mask: bool = False,
     rng: np.random.Generator | None = None,
+    another: augment.Another | None = None,
 ) -> Sample:
     """Load an image with its instances, bring it to the network's size, and augment it.
 
@@ -52,32 +54,26 @@ def load(
         dataset: prepared dataset.
         config: IMAGE_MIN_DIM, IMAGE_MAX_DIM, IMAGE_MIN_SCALE, IMAGE_RESIZE_MODE and MINI_MASK_SHAPE are read.
         image_id: 0…dataset.num_images - 1.
-        augmentation: an augmenter of imgaug, or None.
+        augmentation: what `augment.check` passes, or None.
         use_mini_mask: cut the masks to their boxes and shrink them to MINI_MASK_SHAPE.
         rng: crop and augmentation follow from it. None: from the global states of `random` and imgaug, as in the
             original.
+        another: gives the second image that copy_paste needs. None: one of the same source is drawn.
 
     Returns:
         A sample. Instances without a pixel left after cropping and augmentation are dropped.
 
     Raises:
         ValueError: image and masks differ in size, masks and class ids in number, or a class id is out of range.
+        augment.AugmentationError: the augmentation is at fault, not the image.
         FileNotFoundError: there is no such image file.
     """
-    image = _load_image(dataset, image_id)
-    masks, class_ids = _load_instances(dataset, image_id, image.shape)
-    original_shape = image.shape
-    image, window, scale, padding, crop = images.resize(
-        image,
-        min_dim=config.IMAGE_MIN_DIM,
-        max_dim=config.IMAGE_MAX_DIM,
-        min_scale=config.IMAGE_MIN_SCALE,
-        mode=config.IMAGE_RESIZE_MODE,
-        rng=rng,
-    )
-    masks = mask_ops.resize_mask(masks, scale, padding, crop)
+    example, original_shape, scale = _resized(dataset, config, image_id, rng)
     if augmentation is not None:
-        image, masks = augment.apply(augmentation, image, masks, rng=rng)
+        if another is None:
+            another = partial(_another, dataset, config, image_id)
+        example = augment.apply(augmentation, example, rng=rng, another=another)
+    image, masks, class_ids, window = example
     kept = mask_ops.not_empty(masks)
     masks, class_ids = masks[..., kept], class_ids[kept]
     if (class_ids == 0).any():
@@ -91,6 +87,24 @@ def load(
     active = active_class_ids(dataset, image_id)
     meta = images.compose_meta(image_id, original_shape, image.shape, window, scale, active)
     return Sample(image, meta, class_ids, boxes, masks)
+
+
+def load_resized(
+    dataset: Dataset, config: Config, image_id: int, rng: np.random.Generator | None = None
+) -> augment.Example:
+    """Load an image with its instances, and bring it to the network's size: `load` without augmentation and targets.
+
+    Args and Raises: as `load`.
+
+    Returns:
+        Image, masks [H, W, N] bool, class ids [N] int32 and window. Masks may be empty.
+    """
+    return _resized(dataset, config, image_id, rng)[0]
+
+
+def image_ids_of_source(dataset: Dataset, source: str) -> np.ndarray:
+    """Return the ids of a source's images, in the order of the dataset: [M] int."""
+    return np.array([i for i in dataset.image_ids if dataset.image_info[i]["source"] == source], int)
 
 
 def active_class_ids(dataset: Dataset, image_id: int) -> np.ndarray:
@@ -153,6 +167,31 @@ def load_instances(dataset: Dataset, image_id: int) -> tuple[np.ndarray, np.ndar
             "(negative for crowds). Add the class with add_class, or map ids with map_source_class_id."
         )
     return masks if masks.dtype == bool else masks != 0, ids
+
+
+def _resized(
+    dataset: Dataset, config: Config, image_id: int, rng: np.random.Generator | None
+) -> tuple[augment.Example, tuple[int, ...], float]:
+    """Return the image at the network's size with its instances; its shape before; the factor."""
+    image = _load_image(dataset, image_id)
+    masks, class_ids = _load_instances(dataset, image_id, image.shape)
+    original_shape = image.shape
+    image, window, scale, padding, crop = images.resize(
+        image,
+        min_dim=config.IMAGE_MIN_DIM,
+        max_dim=config.IMAGE_MAX_DIM,
+        min_scale=config.IMAGE_MIN_SCALE,
+        mode=config.IMAGE_RESIZE_MODE,
+        rng=rng,
+    )
+    masks = mask_ops.resize_mask(masks, scale, padding, crop)
+    return augment.Example(image, masks, class_ids, window), original_shape, scale
+
+
+def _another(dataset: Dataset, config: Config, image_id: int, rng: np.random.Generator) -> augment.Example:
+    """Draw an image of the same source. Not of another: its classes may not be labelled here, see `active_class_ids`."""
+    same = image_ids_of_source(dataset, dataset.image_info[image_id]["source"])
+    return load_resized(dataset, config, int(rng.choice(same)), rng)
 
 
 def _load_image(dataset: Dataset, image_id: int) -> np.ndarray:

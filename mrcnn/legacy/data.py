@@ -43,7 +43,7 @@ def load_image_gt(
         config: IMAGE_* and MINI_MASK_SHAPE are read.
         image_id: 0…dataset.num_images - 1.
         augment: Deprecated. True mirrors image and instances with probability 1/2. An augmenter here is taken as `augmentation`.
-        augmentation: An augmenter of imgaug, or None.
+        augmentation: See `data.augment`, or None.
         use_mini_mask: Cut the masks to their boxes and shrink them to MINI_MASK_SHAPE.
 
     Returns:
@@ -99,7 +99,7 @@ class DataGenerator(keras.utils.PyDataset):
         dataset: Prepared data set.
         config: As in training; BATCH_SIZE, SEED.
         shuffle: A new order each epoch. False: the order of the data set; then without augmentation.
-        augmentation: An augmenter of imgaug, or None.
+        augmentation: See `data.augment`, or None.
         random_rois: Rois an image to draw around the instances, an eighth input. 0: none.
         detection_targets: With random_rois: targets of the heads as well, three outputs.
         augment: Deprecated: mirror each image with probability 1/2.

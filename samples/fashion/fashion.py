@@ -2,6 +2,7 @@
 
     python samples/fashion/fashion.py train                      # on embedded scenes, some minutes
     python samples/fashion/fashion.py train --dataset DATA --weights imagenet --stages heads:1e-3:5,all:1e-4:15
+    python samples/fashion/fashion.py preview --augment flip,jitter,colour --output DIR  # what training would see
     python samples/fashion/fashion.py detect --weights last --image PHOTO_OR_FOLDER --output DIR
     python samples/fashion/fashion.py evaluate --weights last
     python samples/fashion/fashion.py train --folds 5 --fold 2   # hold out the second of five folds; --sample 15000: of so many images
@@ -14,6 +15,7 @@ import os
 import sys
 
 import fashion_options
+import fashion_preview
 import fashion_run
 import fashion_splits
 from fashion_config import make_config
@@ -32,7 +34,7 @@ def main(arguments=None):
     options = fashion_options.parse(arguments)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     try:
-        {"train": train, "detect": detect, "evaluate": evaluate}[options.command](options)
+        {"train": train, "preview": preview, "detect": detect, "evaluate": evaluate}[options.command](options)
     except KeyboardInterrupt:
         print(f"\nfashion.py {options.command}: stopped. Finished epochs are kept; the same command with --weights last goes on.")
         sys.exit(130)
@@ -75,9 +77,17 @@ def train(options):
             learning_rate=rates[model.epoch],
             epochs=max(rates) + 1,
             layers=layers,
+            augmentation=fashion_preview.augmentation(_choice(options.augment, record and record.augment, [])),
             custom_callbacks=[mean_average_precision, keep_record, _schedule(rates)],
         )
     _write_pictures(inference_model, val_dataset, os.path.join(model.log_dir, "pictures"))
+
+
+def preview(options):
+    """Draw what `train` with the same options will see."""
+    dataset = _data(options, None, "train", options.variant)
+    config = make_config(options.variant, dataset.num_classes, options.batch, options.steps, None, options.seed or 0)
+    fashion_preview.preview(dataset, config, options.augment, options.photos, options.draws, options.output)
 
 
 def detect(options):
@@ -188,6 +198,7 @@ def _record(options, record, variant, dataset, seed):
         rle_from=_choice(options.rle_from, record and record.rle_from, 1),
         val_share=_choice(options.val_share, record and record.val_share, 0.1),
         seed=seed,
+        augment=_choice(options.augment, record and record.augment, []),
     )
 
 

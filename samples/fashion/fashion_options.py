@@ -8,10 +8,12 @@ from dataclasses import dataclass
 
 import fashion_splits
 from fashion_config import VARIANTS
+from fashion_preview import AUGMENTATIONS
 
 LAYER_GROUPS = ("heads", "3+", "4+", "5+", "all")
 WEIGHTS_HELP = "a .h5 file, coco, imagenet, imagenet:FILE, last (newest checkpoint under --logs) or none"
 CHECKPOINTS_HELP = "checkpoints or run folders of this sample, or last"
+AUGMENT_HELP = f"comma-separated, in the order in which they act: {', '.join(AUGMENTATIONS)}; or none"
 EXAMPLE_STAGES = "heads:1e-3:5,4+:1e-3:10,all:1e-4:15"
 
 
@@ -31,7 +33,7 @@ def parse(arguments=None):
         description="Find garments on people. Without --dataset: on embedded scenes, drawn from a seed.",
     )
     parser.add_argument("--debug", action="store_true", help="show where an error comes from")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="train | detect | evaluate")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="train | preview | detect | evaluate")
     train = commands.add_parser("train", help="train, with mAP after each epoch")
     _add_data(train)
     train.add_argument("--variant", choices=sorted(VARIANTS), help="default: small; with --dataset resnet50-256")
@@ -47,7 +49,19 @@ def parse(arguments=None):
     train.add_argument("--folds", type=_count, help="cut the training images into so many folds, classes kept even")
     train.add_argument("--fold", type=_count, help="the fold held out for validation, from 1 to --folds")
     train.add_argument("--sample", type=_count, help="train on so many images, classes kept even (with --folds: cut these)")
+    train.add_argument("--augment", type=augmentations, help=f"{AUGMENT_HELP}. A resumed run keeps its own. Default: none")
     train.set_defaults(subset=None)
+
+    preview = commands.add_parser("preview", help="draw augmented photos as train with the same options will see them")
+    _add_data(preview)
+    preview.add_argument("--variant", choices=sorted(VARIANTS), help="as of train")
+    preview.add_argument("--batch", type=_count, help="as of train")
+    preview.add_argument("--steps", type=_count, help="as of train")
+    preview.add_argument("--augment", type=augmentations, required=True, help=AUGMENT_HELP)
+    preview.add_argument("--output", required=True, help="folder for the pictures")
+    preview.add_argument("--photos", type=_count, default=4, help="rows of the sheet. Default: 4")
+    preview.add_argument("--draws", type=_count, default=4, help="views of each photo. Default: 4")
+    preview.set_defaults(subset=None, weights=None, stages=None, layers=None, lr=None, epochs=None)
 
     detect = commands.add_parser("detect", help="draw the garments found on photos")
     detect.add_argument(
@@ -72,8 +86,8 @@ def parse(arguments=None):
     )  # fmt: skip
     evaluate.add_argument("--map-limit", type=_count, help="evaluate this many images only")
     options = parser.parse_args(arguments)
-    if options.command == "train":
-        _complete(train, options)
+    if options.command in ("train", "preview"):
+        _complete(train if options.command == "train" else preview, options)
     return options
 
 
@@ -90,6 +104,21 @@ def stages(text):
             raise argparse.ArgumentTypeError(f"{part!r} is not layers:rate:epochs. Write for example {EXAMPLE_STAGES}")
         found.append(Stage(_layers(words[0]), _learning_rate(words[1]), _count(words[2])))
     return found
+
+
+def augmentations(text):
+    """Read "flip,jitter" as a list of names; "none" is the empty list.
+
+    >>> augmentations("flip,colour")
+    ['flip', 'colour']
+    """
+    if text.strip() == "none":
+        return []
+    names = [name.strip() for name in text.split(",")]
+    for name in names:
+        if name not in AUGMENTATIONS:
+            raise argparse.ArgumentTypeError(f"{name!r} is no augmentation: write some of {', '.join(AUGMENTATIONS)}, or none")
+    return names
 
 
 def _add_data(parser):

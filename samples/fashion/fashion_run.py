@@ -3,7 +3,7 @@
 import json
 import os
 import re
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 
 import cv2
 import numpy as np
@@ -31,6 +31,7 @@ class Record:
     folds: int | None = None  # K of a K-fold split, and the fold held out, from 1
     fold: int | None = None
     sample: int | None = None  # images drawn for training, or before the folds are cut
+    augment: list[str] = field(default_factory=list)
 
     def write(self, log_dir: str) -> None:
         """Write it beside the checkpoints."""
@@ -52,8 +53,8 @@ class Record:
         try:
             with open(path, encoding="utf-8") as file:
                 read = json.load(file)
-            # A run from before folds and samples names none.
-            record = cls(**{field.name: read[field.name] for field in fields(cls) if field.name in read})
+            # A run from before folds, samples and augmentations names none.
+            record = cls(**{one.name: read[one.name] for one in fields(cls) if one.name in read})
         except (ValueError, TypeError, KeyError) as error:
             raise ValueError(
                 f"{path} is not what fashion.py train writes ({error!r}): delete it, or restore it."

@@ -271,7 +271,7 @@ NONSENSE = {
     "evaluate --subset best": "invalid choice",
     "detect --image a.jpg": "--output",
     "detect --image a.jpg --output o --min-score 2": "above 0 and below 1",
-    "preview": "invalid choice",
+    "dance": "invalid choice",
 }
 
 
