@@ -10,7 +10,7 @@ import numpy as np
 from mrcnn.config import Config
 from mrcnn.data import pipeline
 from mrcnn.data.dataset import Dataset
-from mrcnn.training import callbacks
+from mrcnn.training import callbacks, metrics
 from mrcnn.training.feed import Feed
 from mrcnn.training.mean_average_precision import MeanAveragePrecisionCallback
 from mrcnn.training.runs import Run
@@ -71,7 +71,7 @@ def fit(
         callbacks.Checkpoint(run.checkpoint_path),
         *of_map,
         *others,
-        callbacks.CsvLog(os.path.join(run.log_dir, "training.csv")),
+        callbacks.CsvLog(os.path.join(run.log_dir, metrics.FILE)),
         *callbacks.tensorboard(run.log_dir),
         callbacks.SkippedImages(train.batches, validation and validation.batches),
     ]
