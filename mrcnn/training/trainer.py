@@ -10,7 +10,7 @@ import numpy as np
 from mrcnn.config import Config
 from mrcnn.data import pipeline
 from mrcnn.data.dataset import Dataset
-from mrcnn.training import callbacks, metrics
+from mrcnn.training import callbacks, metrics, recorder
 from mrcnn.training.feed import Feed
 from mrcnn.training.mean_average_precision import MeanAveragePrecisionCallback
 from mrcnn.training.runs import Run
@@ -52,8 +52,8 @@ def fit(
 ) -> keras.callbacks.History:
     """Train from `run.epoch` to `epochs`.
 
-    Order at an epoch's end: checkpoint, mAP from that checkpoint, the user's callbacks, CSV, TensorBoard; so what the mAP puts in the logs reaches
-    all that come after it.
+    Order at an epoch's end: checkpoint, mAP from that checkpoint, the user's callbacks, CSV, TensorBoard, curves; so what the mAP puts in the logs
+    reaches all that come after it.
 
     Args:
         model: Compiled training model.
@@ -62,6 +62,9 @@ def fit(
         run: Where to write; its folder is made here.
         epochs: Total to reach.
         custom_callbacks: The user's.
+
+    Raises:
+        record.AnotherNetworkError: the folder holds a run of another network.
     """
     os.makedirs(run.log_dir, exist_ok=True)
     own = list(custom_callbacks or ())
@@ -74,9 +77,11 @@ def fit(
         callbacks.CsvLog(os.path.join(run.log_dir, metrics.FILE)),
         *callbacks.tensorboard(run.log_dir),
         callbacks.SkippedImages(train.batches, validation and validation.batches),
+        keeper := recorder.Recorder(model, train, validation, run, epochs, own),
     ]
     if keras.backend.backend() == "tensorflow":
         for feed in (train, validation):
             if feed is not None:
                 feed.announce(model.inputs)
-    return model.fit(train, initial_epoch=run.epoch, epochs=epochs, validation_data=validation, callbacks=order)
+    with keeper:
+        return model.fit(train, initial_epoch=run.epoch, epochs=epochs, validation_data=validation, callbacks=order)
