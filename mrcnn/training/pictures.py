@@ -1,5 +1,6 @@
 """Pictures of detections beside the ground truth, for people who want to see what the figures mean."""
 
+import inspect
 import os
 import re
 from collections.abc import Sequence
@@ -27,7 +28,7 @@ _FONT = cv2.FONT_HERSHEY_SIMPLEX
 def write(folder: str, inference_model: Any, dataset: Any, image_ids: Sequence[int], epoch: int) -> int:
     """Detect on images and write each with its ground truth on the left: 01.png, 02.png, …, and all of them as all.png.
 
-    Pictures of an earlier call are replaced. An image that can't be loaded or drawn is said and left out.
+    Pictures of an earlier call are replaced. An image that can't be loaded is said and left out.
 
     Args:
         folder: Made where it is absent.
@@ -42,12 +43,10 @@ def write(folder: str, inference_model: Any, dataset: Any, image_ids: Sequence[i
     Raises:
         OSError: a file can't be written.
     """
-    drawn = []
-    for image_id in mean_average_precision.spread(np.asarray(image_ids), NUM):
-        try:
-            drawn.append(draw(inference_model, dataset, int(image_id), epoch))
-        except Exception as error:  # whatever a user's load_image, load_mask or detect raises
-            log(f"No picture of image {image_id}: {type(error).__name__}: {error}")
+    chosen, drawn = mean_average_precision.spread(np.asarray(image_ids), NUM).tolist(), []
+    size = inference_model.config.BATCH_SIZE
+    for first in range(0, len(chosen), size):
+        drawn += _draw_batch(inference_model, dataset, chosen[first : first + size], epoch)
     if not drawn:
         return 0
     for number, picture in enumerate(drawn, start=1):
@@ -59,30 +58,51 @@ def write(folder: str, inference_model: Any, dataset: Any, image_ids: Sequence[i
     return len(drawn)
 
 
-def draw(inference_model: Any, dataset: Any, image_id: int, epoch: int) -> np.ndarray:
-    """Detect on one image; draw the ground truth, and beside it what was found, each under a line that says how much that is.
+def _draw_batch(inference_model: Any, dataset: Any, image_ids: list[int], epoch: int) -> list[np.ndarray]:
+    """Load images, detect on all of them at once, and draw each. Those that can't be loaded are said and left out."""
+    truths = {}
+    for image_id in image_ids:
+        try:
+            truths[image_id] = mean_average_precision.load_truth(dataset, image_id, inference_model.config.IMAGE_CHANNEL_COUNT)
+        except Exception as error:  # whatever a user's load_image or load_mask raises
+            log(f"No picture of image {image_id}: {type(error).__name__}: {error}")
+    if not truths:
+        return []
+    lazy = {"lazy_masks": True} if "lazy_masks" in inspect.signature(inference_model.detect).parameters else {}  # an override may not know it
+    results = inference_model.detect([image for image, _, _ in truths.values()], verbose=0, **lazy)
+    return [
+        draw(image, masks, class_ids, Detections.from_mapping(found), dataset.class_names, _name(dataset, image_id), epoch)
+        for (image_id, (image, masks, class_ids)), found in zip(truths.items(), results, strict=True)
+    ]
+
+
+def draw(
+    image: np.ndarray, masks: np.ndarray, class_ids: np.ndarray, found: Detections, class_names: Sequence[str], name: str, epoch: int
+) -> np.ndarray:
+    """Draw the ground truth, and beside it what was found, each under a line that says how much that is.
+
+    Args:
+        image: [H, W, C].
+        masks: [H, W, N] bool, of the ground truth.
+        class_ids: [N] int of the ground truth, negative for crowds.
+        found: The detections; those below MIN_SCORE are counted only.
+        class_names: The name of each class id.
+        name: What the image is called.
+        epoch: That the weights are of.
 
     Returns:
         [H, W, 3] uint8 RGB.
-
-    Raises:
-        ValueError: image and masks don't fit, see `mean_average_precision.load_truth`.
     """
-    image, masks, class_ids = mean_average_precision.load_truth(dataset, image_id, inference_model.config.IMAGE_CHANNEL_COUNT)
-    found = Detections.from_mapping(inference_model.detect([image], verbose=0)[0])
     shown = found.filter(min_score=MIN_SCORE)
-    right, gt_boxes = _count_right(masks, class_ids, shown), boxes.from_masks(masks)
-    truth = Detections(gt_boxes, np.abs(class_ids), np.ones(len(class_ids)), masks)  # a crowd's class is negative
+    right = _count_right(masks, class_ids, shown)
+    truth = Detections(boxes.from_masks(masks), np.abs(class_ids), np.ones(len(class_ids)), masks)  # a crowd's class is negative
     crowds = int((class_ids < 0).sum())
-    left = f"{_name(dataset, image_id)}, ground truth: {len(class_ids) - crowds}" + (f" and {crowds} crowds" if crowds else "")
+    left = f"{name}, ground truth: {len(class_ids) - crowds}" + (f" and {crowds} crowds" if crowds else "")
     below = f", {found.num - shown.num} below" if found.num > shown.num else ""
     heading = f"epoch {epoch}: {shown.num} found, {right} right (score {MIN_SCORE:g} and more{below})"
     return np.hstack(
-        [
-            _pane(image, truth, dataset.class_names, left, show_scores=False),
-            _pane(image, shown, dataset.class_names, heading, show_scores=True),
-        ]
-    )
+        [_pane(image, truth, class_names, left, show_scores=False), _pane(image, shown, class_names, heading, show_scores=True)]
+    )  # fmt: skip
 
 
 def _name(dataset: Any, image_id: int) -> str:

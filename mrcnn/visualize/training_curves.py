@@ -205,7 +205,7 @@ def _finish(axes: list[Axes], lengths: Sequence[float]) -> None:
             _scale(ax)
     for ax in (axes[0], axes[3]):
         if ax.get_legend_handles_labels()[0]:
-            ax.legend(framealpha=0.8, edgecolor="none", fontsize=10, loc="lower right" if ax is axes[3] else "upper right")
+            ax.legend(framealpha=0.8, edgecolor="none", fontsize=10, loc="best" if ax is axes[3] else "upper right")
 
 
 def _scale(ax: Axes) -> None:
@@ -220,4 +220,7 @@ def _scale(ax: Axes) -> None:
     else:
         top = float(np.nanmax(values))
         ax.set_ylim(0, 1.08 * top if top > 0 else 1.0)
-        ax.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))  # 0.001 rather than 0.0010
+        if top < 0.01:
+            ax.ticklabel_format(axis="y", style="sci", scilimits=(0, 0))  # one power of ten above the axis, short numbers beside it
+        else:
+            ax.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))

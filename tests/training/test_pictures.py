@@ -14,13 +14,14 @@ from mrcnn.training import pictures
 class Detector:
     """Finds what it is told."""
 
-    config = types.SimpleNamespace(IMAGE_CHANNEL_COUNT=3)
+    config = types.SimpleNamespace(IMAGE_CHANNEL_COUNT=3, BATCH_SIZE=3)
 
     def __init__(self, found):
-        self.found = found
+        self.found, self.sizes = found, []
 
     def detect(self, images, verbose=0):
-        return [self.found]
+        self.sizes.append(len(images))
+        return [self.found] * len(images)
 
 
 class OneSquare(tiny.Squares):
@@ -46,6 +47,11 @@ def found(class_id=1, score=0.9, size=(64, 64), count=1):
     return Detections([[20, 30, 30, 40]] * count, [class_id] * count, [score] * count, mask)
 
 
+def draw(found, dataset=None, epoch=3):
+    (picture,) = pictures._draw_batch(Detector(found), dataset or OneSquare(), [0], epoch)
+    return picture
+
+
 @pytest.fixture
 def heading(monkeypatch):
     """The lines written above the two halves."""
@@ -65,18 +71,18 @@ def heading(monkeypatch):
     ],
 )
 def test_the_line_counts_what_was_found_and_what_is_right(heading, detections, line):
-    pictures.draw(Detector(detections), OneSquare(), 0, 3)
+    draw(detections)
     assert heading == ["image 0 (0), ground truth: 1", line]
 
 
 def test_crowds_are_named_apart(heading):
-    pictures.draw(Detector(found()), OneSquare(class_ids=(1, -2)), 0, 3)
+    draw(found(), OneSquare(class_ids=(1, -2)))
     assert heading[0] == "image 0 (0), ground truth: 1 and 1 crowds"
 
 
 def test_halves_differ_where_detections_do():
-    picture = pictures.draw(Detector(found()), OneSquare(), 0, 3)
-    empty = pictures.draw(Detector(Detections.empty(64, 64)), OneSquare(), 0, 3)
+    picture = draw(found())
+    empty = draw(Detections.empty(64, 64))
     half = picture.shape[1] // 2
     assert picture.shape == empty.shape and picture.dtype == np.uint8
     np.testing.assert_array_equal(picture[:, :half], empty[:, :half])  # the ground truth
@@ -85,7 +91,7 @@ def test_halves_differ_where_detections_do():
 
 @pytest.mark.parametrize(("size", "side"), [((64, 48), 512), ((600, 300), 600), ((2000, 1500), 1024)])
 def test_small_photos_are_enlarged_and_large_ones_shrunk(size, side):
-    picture = pictures.draw(Detector(Detections.empty(*size)), OneSquare(size), 0, 1)
+    picture = draw(Detections.empty(*size), OneSquare(size))
     assert picture.shape[0] == side + 26 + pictures._GAP
 
 
@@ -95,7 +101,7 @@ def test_photos_of_different_sizes_share_a_sheet():
     assert pictures._sheet([wide, tall, wide]).shape == (4000 + 250, 2000, 3)
 
 
-def test_pictures_of_a_run_are_spread_over_the_images(tmp_path, heading):
+def test_pictures_of_a_run_are_spread_over_the_images_and_detected_in_batches(tmp_path, heading):
     class Many(OneSquare):
         def __init__(self):
             super().__init__()
@@ -103,6 +109,8 @@ def test_pictures_of_a_run_are_spread_over_the_images(tmp_path, heading):
                 self.add_image("tiny", number, path=None)
             self.prepare()
 
-    assert pictures.write(str(tmp_path), Detector(found()), Many(), range(20), 1) == 8
+    detector = Detector(found())
+    assert pictures.write(str(tmp_path), detector, Many(), range(20), 1) == 8
+    assert detector.sizes == [3, 3, 2]  # batches, not one by one
     assert [int(line.split()[1].rstrip(",")) for line in heading[::2]] == [0, 2, 5, 7, 10, 12, 15, 17]
     assert cv2.imread(str(tmp_path / "08.png")) is not None
