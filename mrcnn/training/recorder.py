@@ -46,6 +46,7 @@ class Recorder(keras.callbacks.Callback):
         self.network, self.train, self.validation, self.run, self.epochs = network, train, validation, run, epochs
         self.custom_callbacks = list(custom_callbacks or ())
         self.epochs_done = run.epoch
+        self._has_entry = False
         self._cost, self._drawn_at = _FIRST_GUESS, time.monotonic()
 
     def __enter__(self) -> "Recorder":
@@ -53,6 +54,7 @@ class Recorder(keras.callbacks.Callback):
         config = self.train.batches.config
         try:
             record.begin(self.run.log_dir, config, self._session())
+            self._has_entry = True
         except record.AnotherNetworkError:
             raise
         except Exception as error:  # a full disk, an optimizer of the user's own that can't describe itself
@@ -68,7 +70,8 @@ class Recorder(keras.callbacks.Callback):
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         """Complete the record, however the training ended. Pictures are made unless it broke down."""
         status = "finished" if kind is None else "interrupted" if kind is KeyboardInterrupt else f"{kind.__name__}: {error}"
-        _attempt(record.FILE, lambda: record.end(self.run.log_dir, status, self.epochs_done))
+        if self._has_entry:  # else the newest entry is an earlier training's
+            _attempt(record.FILE, lambda: record.end(self.run.log_dir, status, self.epochs_done))
         if self.epochs_done == self.run.epoch:  # no epoch was finished: what is there is of an earlier training
             return
         _attempt(curves.FILE, self._draw_curves)

@@ -157,6 +157,21 @@ def test_a_full_disk_ends_no_training(train, monkeypatch):
     assert said.count("metrics.csv could not be written") == 2 and f"Run: {folder} (checkpoints to epoch 2)" in said
 
 
+def test_a_training_whose_entry_could_not_be_written_leaves_the_earlier_one_alone(train, monkeypatch):
+    folder, _ = train(1, measured=False)
+    before, write, calls = config_json(folder), files.write, []
+
+    def full_once(path, content):
+        if path.endswith("config.json") and not calls:
+            calls.append(path)
+            raise OSError(28, "No space left on device")
+        write(path, content)
+
+    monkeypatch.setattr(files, "write", full_once)
+    train(2, measured=False)
+    assert calls and config_json(folder) == before and epochs_of(folder) == [1, 2]
+
+
 def test_figures_that_could_not_be_written_come_with_the_next_epoch(train, monkeypatch):
     write, calls = files.write, []
 
