@@ -29,6 +29,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="mrcnn", description="Mask R-CNN for Keras 3.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _add_weights(commands)
+    _add_curves(commands)
     return parser
 
 
@@ -48,4 +49,21 @@ def _weights(options: argparse.Namespace) -> int:
         for name, weights in described.layers.items():
             for weight in weights:
                 print(f"{name:24} {weight.name:40} {str(weight.shape):20} {weight.dtype}")
+    return 0
+
+
+def _add_curves(commands: argparse._SubParsersAction) -> None:
+    parser = commands.add_parser("curves", help="draw the curves of a run, or of several over one another")
+    parser.add_argument("runs", nargs="+", metavar="RUN", help="folder of a run, such as logs/cells20260101T1200, or its metrics.csv")
+    parser.add_argument("--output", help="the picture. Default: curves.png, of one run in its folder, of several in the current one")
+    parser.set_defaults(run=_curves)
+
+
+def _curves(options: argparse.Namespace) -> int:
+    from mrcnn.training import curves
+
+    if len(options.runs) == 1:
+        print(curves.draw(options.runs[0], options.output))
+    else:
+        print(curves.compare(options.runs, options.output or curves.FILE))
     return 0

@@ -30,6 +30,36 @@ def test_weights_lists_layers_on_request(tmp_path, capsys):
     assert "mrcnn_class_logits/kernel:0" in capsys.readouterr().out
 
 
+def figures(folder, *losses):
+    folder.mkdir()
+    (folder / "metrics.csv").write_text("epoch,loss\n" + "".join(f"{epoch},{loss}\n" for epoch, loss in enumerate(losses, start=1)))
+    return str(folder)
+
+
+def test_curves_of_a_run_are_drawn_in_its_folder(tmp_path, capsys):
+    run = figures(tmp_path / "run", 2.0, 1.0)
+    assert cli.main(["curves", run]) == 0
+    assert capsys.readouterr().out.strip() == str(tmp_path / "run" / "curves.png")
+    assert (tmp_path / "run" / "curves.png").stat().st_size > 10000
+
+
+def test_curves_of_several_runs_are_drawn_together(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    runs = [figures(tmp_path / "a", 2.0, 1.0), str(tmp_path / "a" / "metrics.csv"), figures(tmp_path / "b", 3.0)]
+    assert cli.main(["curves", *runs]) == 0 and cli.main(["curves", *runs, "--output", "both.png"]) == 0
+    assert capsys.readouterr().out.split() == ["curves.png", "both.png"]
+    assert (tmp_path / "curves.png").read_bytes() == (tmp_path / "both.png").read_bytes() and not (tmp_path / "a" / "curves.png").exists()
+
+
+@pytest.mark.parametrize(("text", "says"), [(None, "holds no metrics.csv"), ("", "names no column 'epoch'"), ("epoch,loss\n", "has no row")])
+def test_curves_without_figures_are_an_error(tmp_path, text, says, capsys):
+    if text is not None:
+        (tmp_path / "metrics.csv").write_text(text)
+    assert cli.main(["curves", str(tmp_path)]) == 1
+    said = capsys.readouterr().err
+    assert said.startswith("mrcnn curves: ") and says in said
+
+
 def test_bad_input_is_one_line_and_status_1(tmp_path, capsys):
     assert cli.main(["weights", str(tmp_path / "nowhere.h5")]) == 1
     assert capsys.readouterr().err.startswith("mrcnn weights: There is no weight file")
@@ -47,7 +77,7 @@ def test_module_answers_help():
     assert "weights" in done.stdout
 
 
-@pytest.mark.parametrize("module", ["mrcnn", "mrcnn.config", "mrcnn.cli", "mrcnn.weights.layout"])
+@pytest.mark.parametrize("module", ["mrcnn", "mrcnn.config", "mrcnn.cli", "mrcnn.weights.layout", "mrcnn.training.curves"])
 def test_light_modules_load_no_framework(module):
     script = f"import sys, {module}; print([m for m in ('tensorflow', 'keras', 'jax', 'torch') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)

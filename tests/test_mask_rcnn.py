@@ -53,7 +53,7 @@ def test_history_has_five_losses_and_their_validation_twins(trained):
 
 def test_map_reaches_the_users_callbacks_and_the_csv(trained):
     assert all("val_mean_average_precision" in logs for logs in trained["seen"])  # although the user's callback stood first
-    with open(os.path.join(trained["model"].log_dir, "training.csv"), newline="") as file:
+    with open(os.path.join(trained["model"].log_dir, "metrics.csv"), newline="") as file:
         rows = list(csv.DictReader(file))
     assert [row["epoch"] for row in rows] == ["1", "2"]
     assert float(rows[1]["val_mean_average_precision"]) == pytest.approx(trained["callback"].result.map)

@@ -1,39 +1,48 @@
 """What happens at the end of each epoch besides the checkpoint and the mAP: the CSV log, the count of skipped images, TensorBoard."""
 
-import csv
-import os
+import time
 from typing import Any
 
 import keras
 
 from mrcnn.log import log
+from mrcnn.training import metrics
 
 
 class CsvLog(keras.callbacks.Callback):
-    """Append each epoch's figures to a CSV file; a figure that appears later gets a column then. (Keras' own drops it.)
+    """Append each epoch's figures, its learning rate and its seconds to a CSV file. (Keras' own drops a figure that appears later.)
+
+    A disk that is full, or a folder that can't be written, doesn't end the training: the figures are kept and come with the next epoch's.
 
     Args:
-        path: The file; one that exists is continued.
+        path: The file; one that exists is continued, see `metrics.add`.
     """
 
     def __init__(self, path: str):
         super().__init__()
         self.path = path
+        self._waiting: list[metrics.Row] = []
+        self._begun: float | None = None
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Start the clock."""
+        self._begun = time.monotonic()
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Write the row of epoch + 1."""
-        rows = []
-        if os.path.exists(self.path):
-            with open(self.path, newline="") as file:
-                rows = [row for row in csv.DictReader(file) if int(row["epoch"]) <= epoch]
-        rows.append({"epoch": epoch + 1, **{name: float(value) for name, value in (logs or {}).items()}})
-        columns = list(dict.fromkeys(name for row in rows for name in row))
-        temporary = f"{self.path}.tmp"
-        with open(temporary, "w", newline="") as file:
-            writer = csv.DictWriter(file, columns, restval="")
-            writer.writeheader()
-            writer.writerows(rows)
-        os.replace(temporary, self.path)
+        """Write the row of epoch + 1: seconds are those since its begin, with validation, checkpoint and mAP."""
+        row: metrics.Row = {"epoch": epoch + 1, **metrics.numbers(logs)}
+        optimizer = getattr(self.model, "optimizer", None)
+        if optimizer is not None and "learning_rate" not in row:  # Keras' schedulers log the rate that the epoch began with
+            row["learning_rate"] = metrics.learning_rate(optimizer)
+        if self._begun is not None:
+            row["seconds"] = round(time.monotonic() - self._begun, 3)
+        self._waiting = [*(earlier for earlier in self._waiting if earlier["epoch"] <= epoch), row]
+        try:
+            metrics.add(self.path, self._waiting)
+        except OSError as error:
+            log(f"{self.path} could not be written ({error}). Training goes on; the figures come with the next epoch's.")
+        else:
+            self._waiting = []
 
 
 class SkippedImages(keras.callbacks.Callback):
@@ -60,5 +69,5 @@ def tensorboard(log_dir: str) -> list[keras.callbacks.Callback]:
     try:
         return [keras.callbacks.TensorBoard(log_dir=log_dir, histogram_freq=0, write_graph=False, write_images=False)]
     except ImportError as error:
-        log(f"No TensorBoard log: {error}. The CSV log holds the same figures.")
+        log(f"No TensorBoard log: {error}. metrics.csv holds the same figures.")
         return []

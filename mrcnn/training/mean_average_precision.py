@@ -59,6 +59,11 @@ class MeanAveragePrecisionCallback(keras.callbacks.Callback):
         self.image_ids = spread(np.asarray(dataset.image_ids), dataset_limit)
         self.result: precision.MeanAveragePrecision | None = None
         self.ema_result: precision.MeanAveragePrecision | None = None
+        self._loaded_epoch = 0
+
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+        """Forget what was loaded: an epoch's checkpoint may be written anew now."""
+        self._loaded_epoch = 0
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Compute and log the figures of epoch + 1, if it is one of every X."""
@@ -84,11 +89,17 @@ class MeanAveragePrecisionCallback(keras.callbacks.Callback):
         start, self._said_at = time.monotonic(), 0.0
         return measure(self.inference_model, self.dataset, self.image_ids, lambda done: self._progress(done, start))
 
+    def load_epoch(self, epoch: int) -> None:
+        """Give the inference model the weights of an epoch's checkpoint, unless it has them: measured every few epochs, it is behind."""
+        if self._loaded_epoch != epoch:
+            self._load(epoch, self.train_model.checkpoint_path.format(epoch=epoch), "last checkpoint of the train model")
+
     def _load(self, epoch: int, path: str, what: str) -> None:
         if not os.path.exists(path):
             raise FileNotFoundError(f"mAP of epoch {epoch} needs its checkpoint {path}, which is not there. Was it deleted, or the run folder moved?")
         self._say(f"Loaded weights for the inference model ({what}): {path}")
         self.inference_model.load_weights(path, by_name=True, verbose=self.verbose)
+        self._loaded_epoch = epoch
 
     def _details(self) -> str:
         names = self.dataset.class_names
@@ -136,7 +147,7 @@ def measure(
     batch: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
     for done, image_id in enumerate(image_ids, start=1):
         try:
-            batch.append(_load(dataset, int(image_id), config.IMAGE_CHANNEL_COUNT))
+            batch.append(load_truth(dataset, int(image_id), config.IMAGE_CHANNEL_COUNT))
         except Exception as error:  # whatever a user's load_image or load_mask raises
             bad.append(f"image {image_id}: {type(error).__name__}: {error}")
             logger.warning("Left out of the mAP: %s", bad[-1])
@@ -152,7 +163,7 @@ def measure(
     return accumulator.result()
 
 
-def _load(dataset: Any, image_id: int, num_channels: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def load_truth(dataset: Any, image_id: int, num_channels: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Load an image [H, W, C], its masks [H, W, N] and class ids [N]."""
     image = images.check(dataset.load_image(image_id), image_id, num_channels)
     masks, class_ids = samples.load_instances(dataset, image_id)

@@ -8,11 +8,10 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import keras
-import numpy as np
 
 from mrcnn.config import Config
 from mrcnn.log import log
-from mrcnn.training import keeper, runs, schedules, state, trainer
+from mrcnn.training import keeper, plain, runs, schedules, state, trainer
 from mrcnn.training.feed import Feed
 from mrcnn.training.memory import Memory
 from mrcnn.training.schedules import Stage
@@ -132,7 +131,7 @@ class Session:
             self._compare(resume, order_of(train))
             keeper.restore(model, resume.arrays)
         stage = {"index": planned.index, "count": planned.count, "start": planned.start, "layers": planned.stage.layers, "ended": False}
-        facts = {"stage": stage, "order": order_of(train), "config": plain(config.to_dict()), **versions()}
+        facts = {"stage": stage, "order": order_of(train), "config": plain.attributes(config), **versions()}
         keep = keeper.Keeper(run, self.memory, facts, config.KEEP_LAST, config.KEEP_BEST)
         rates = schedules.Rates(planned.stage, planned.start, train.steps, step)
         deadline = None if config.TIME_LIMIT is None else self._started + config.TIME_LIMIT
@@ -167,19 +166,6 @@ def order_of(feed: Feed) -> dict[str, Any]:
 def versions() -> dict[str, str]:
     """Versions that a state was written by."""
     return {"keras": keras.__version__, "backend": keras.backend.backend()}
-
-
-def plain(value: Any) -> Any:
-    """A value of a Config as JSON knows it: arrays as lists, callables by their name, others as text."""
-    if isinstance(value, dict):
-        return {str(name): plain(item) for name, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [plain(item) for item in value]
-    if isinstance(value, (np.ndarray, np.generic)):
-        return value.tolist()
-    if callable(value):
-        return f"{getattr(value, '__module__', '')}.{getattr(value, '__qualname__', type(value).__name__)}"
-    return value if value is None or isinstance(value, (bool, int, float, str)) else repr(value)
 
 
 def last(model_dir: str, name: str, *, describe: Callable[[str], Any], whole_epochs: bool) -> str:

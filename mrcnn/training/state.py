@@ -16,11 +16,13 @@ import json
 import os
 import random
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
+
+from mrcnn.training import files
 
 FOLDER = "state"
 FORMAT = 1
@@ -79,7 +81,7 @@ def write(run_dir: str, weights: str, arrays: dict[str, np.ndarray], facts: dict
     path = facts_path(run_dir, facts["epoch"], facts["step"])
     os.makedirs(os.path.dirname(path), exist_ok=True)
     kept = path.replace(".json", ".npz")
-    replace(kept, lambda file: np.savez(file, **arrays))
+    files.replace(kept, lambda file: np.savez(file, **arrays))
     sums = {"weights_sha256": sha256(weights), "arrays_sha256": sha256(kept)}
     names = {"weights": os.path.relpath(weights, run_dir).replace(os.sep, "/"), "arrays": os.path.basename(kept)}
     write_facts(path, {"format": FORMAT, **facts, **names, **sums})
@@ -93,7 +95,7 @@ def write(run_dir: str, weights: str, arrays: dict[str, np.ndarray], facts: dict
 def write_facts(path: str, facts: dict[str, Any]) -> None:
     """Write facts, atomically."""
     text = json.dumps(facts, indent=1, default=float)
-    replace(path, lambda file: file.write(text.encode()))
+    files.replace(path, lambda file: file.write(text.encode()))
 
 
 def read(path: str) -> State:
@@ -196,26 +198,6 @@ def restore_random_states(arrays: dict[str, np.ndarray]) -> None:
     random.setstate((3, tuple(int(word) for word in arrays["random/python"]), float(gauss[0]) if len(gauss) else None))
     position, has_gauss, cached = arrays["random/numpy_rest"]
     np.random.set_state(("MT19937", arrays["random/numpy"], int(position), int(has_gauss), float(cached)))
-
-
-def replace(path: str, write_to: Callable[[BinaryIO], Any]) -> None:
-    """Write a file so that the path holds the old content or the complete new one, and outlasts a power cut."""
-    partial = os.path.join(os.path.dirname(path), f".{os.path.basename(path)}.{os.getpid()}.partial")
-    try:
-        with open(partial, "wb") as file:
-            write_to(file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(partial, path)
-    except BaseException:
-        _remove(partial)
-        raise
-    with contextlib.suppress(OSError):  # not every system opens folders
-        folder = os.open(os.path.dirname(path), os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
 
 
 def sha256(path: str) -> str:

@@ -14,7 +14,7 @@ from mrcnn.config import Config
 from mrcnn.data import pipeline
 from mrcnn.data.dataset import Dataset
 from mrcnn.log import log
-from mrcnn.training import average, callbacks, guard
+from mrcnn.training import average, callbacks, guard, metrics, recorder
 from mrcnn.training.feed import Feed
 from mrcnn.training.keeper import Checkpoint, EpochDone, Keeper, StageOver
 from mrcnn.training.leaving import Leaving, Left
@@ -60,8 +60,8 @@ def fit(
 ) -> Leaving:  # fmt: skip
     """Train from where the keeper stands to `epochs`.
 
-    Order at an epoch's end: checkpoint, mAP from that checkpoint, the user's callbacks, CSV, TensorBoard; so what the mAP puts in the logs reaches
-    all that come after it. The state is complete only after all of them.
+    Order at an epoch's end: checkpoint, mAP from that checkpoint, the user's callbacks, CSV, TensorBoard, curves; so what the mAP puts in the logs
+    reaches all that come after it. The state is complete only after all of them.
 
     Args:
         model: Compiled training model.
@@ -77,6 +77,9 @@ def fit(
 
     Returns:
         How the fit was left, if it was: see `Leaving.reason`.
+
+    Raises:
+        record.AnotherNetworkError: the folder holds a run of another network.
     """
     own = list(custom_callbacks or ())
     of_map = [c for c in own if isinstance(c, MeanAveragePrecisionCallback)]
@@ -85,9 +88,9 @@ def fit(
     done, leaving = EpochDone(keeper), Leaving(keeper, deadline, step, train.steps)
     keeper.begin(model, rates, [*of_map, *others])
     after = [
-        average.SaveAverage(keeper.run.checkpoint_path), *of_map, *others, callbacks.CsvLog(os.path.join(keeper.run.log_dir, "training.csv")),
+        average.SaveAverage(keeper.run.checkpoint_path), *of_map, *others, callbacks.CsvLog(os.path.join(keeper.run.log_dir, metrics.FILE)),
         *callbacks.tensorboard(keeper.run.log_dir), callbacks.SkippedImages(train.batches, validation and validation.batches),
-        Figures() if history is None else history,
+        Figures() if history is None else history, keep := recorder.Recorder(model, train, validation, keeper.run, epochs, own, leaving),
     ]  # fmt: skip
     finite = guard.NonFinite(train.batches.dataset, train.batches.config.ON_NON_FINITE, step)
     order = [rates, finite, Checkpoint(keeper), *after, done, leaving]
@@ -96,7 +99,7 @@ def fit(
         done.noted, done.after = resume.facts.get("callbacks", ()), after
         done.means = {name: array for name, array in resume.arrays.items() if name.startswith("metric/")} if step else {}
         done.pending = _pending(model, validation, resume)
-    with leaving, contextlib.suppress(Left, StageOver):
+    with keep, leaving, contextlib.suppress(Left, StageOver):
         if step:
             _fit(model, train, validation, epoch, epoch + 1, order)
             train, epoch = train.at(epoch + 1), epoch + 1

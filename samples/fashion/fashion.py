@@ -26,7 +26,6 @@ SCENE_SERIES = 1
 TRAIN_SCENES = 2000
 VAL_SCENES = 200
 VAL_FIRST = 1_000_000
-PICTURES = 8
 
 
 def main(arguments=None):
@@ -45,7 +44,7 @@ def main(arguments=None):
 
 
 def train(options):
-    """Train in stages, with mAP after each epoch and pictures of detections at the end."""
+    """Train in stages, with mAP after each epoch; the library leaves curves and pictures of detections in the run folder."""
     record = _recorded(options)
     variant = options.variant or (record.variant if record else "small")
     plan = fashion_splits.Plan.of(options, record)
@@ -80,7 +79,6 @@ def train(options):
             augmentation=fashion_preview.augmentation(_choice(options.augment, record and record.augment, [])),
             custom_callbacks=[mean_average_precision, keep_record, _schedule(rates)],
         )
-    _write_pictures(inference_model, val_dataset, os.path.join(model.log_dir, "pictures"))
 
 
 def preview(options):
@@ -297,22 +295,6 @@ def _drawn(photo, found, class_names):
 
     enlarge = max(1, 512 // max(photo.shape[:2]))
     return visualize.draw_instances(photo, found, class_names, enlarge=enlarge)
-
-
-def _write_pictures(model, dataset, folder):
-    """Draw the detections on some validation images, spread over the data set."""
-    os.makedirs(folder, exist_ok=True)
-    count = min(PICTURES, dataset.num_images)
-    pictures = []
-    for number in range(count):
-        image_id = number * dataset.num_images // count
-        image = dataset.load_image(image_id)
-        found = model.detect([image])[0].filter(min_score=model.config.SHOWN_CONFIDENCE)
-        pictures.append(_drawn(image, found, dataset.class_names))
-        fashion_run.write_picture(os.path.join(folder, f"{number + 1:02d}.png"), pictures[-1])
-    if len({picture.shape for picture in pictures}) == 1:
-        fashion_run.write_picture(os.path.join(folder, "all.png"), fashion_run.sheet(pictures, columns=4))
-    print(f"Pictures of detections: {folder}")
 
 
 if __name__ == "__main__":

@@ -144,10 +144,3 @@ def write_picture(path: str, picture: np.ndarray) -> None:
     """
     if not cv2.imwrite(path, picture[:, :, ::-1]):
         raise OSError(f"{path} could not be written: check the folder and the free space.")
-
-
-def sheet(pictures: list[np.ndarray], columns: int) -> np.ndarray:
-    """Lay pictures of one size out in rows: [rows * H, columns * W, 3] uint8."""
-    blank = np.full_like(pictures[0], 255)
-    filled = pictures + [blank] * (-len(pictures) % columns)
-    return np.vstack([np.hstack(filled[first : first + columns]) for first in range(0, len(filled), columns)])

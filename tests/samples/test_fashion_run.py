@@ -146,8 +146,3 @@ def test_results_name_class_box_and_runs():
     (found,) = written["detections"]
     assert (found["class"], found["class_id"], found["box"], found["score"]) == ("shoe", 2, [0, 0, 2, 1], 0.5)
     assert np.array_equal(rle.decode(found["EncodedPixels"], (3, 2)), mask[:, :, 0])
-
-
-def test_sheet_fills_its_last_row_with_white():
-    laid = fashion_run.sheet([np.full((2, 3, 3), shade, np.uint8) for shade in (10, 20, 30)], columns=2)
-    assert laid.shape == (4, 6, 3) and laid[3, 0, 0] == 30 and laid[3, 5, 0] == 255

@@ -12,7 +12,7 @@ def rows(path):
 
 
 def test_csv_has_a_row_an_epoch_and_a_column_for_a_figure_that_comes_later(tmp_path):
-    log = callbacks.CsvLog(str(tmp_path / "training.csv"))
+    log = callbacks.CsvLog(str(tmp_path / "metrics.csv"))
     log.on_epoch_end(0, {"loss": 2.0})
     log.on_epoch_end(1, {"loss": 1.5, "val_mean_average_precision": 0.25})
     log.on_epoch_end(2, {"val_mean_average_precision": 0.5})
@@ -24,12 +24,12 @@ def test_csv_has_a_row_an_epoch_and_a_column_for_a_figure_that_comes_later(tmp_p
 
 
 def test_csv_is_continued_and_epochs_done_again_replace_the_old(tmp_path):
-    path = str(tmp_path / "training.csv")
+    path = str(tmp_path / "metrics.csv")
     for epoch in range(4):
         callbacks.CsvLog(path).on_epoch_end(epoch, {"loss": 10.0 + epoch})
     callbacks.CsvLog(path).on_epoch_end(2, {"loss": 5.0})  # resumed from the checkpoint of epoch 2
     assert [(r["epoch"], r["loss"]) for r in rows(path)] == [("1", "10.0"), ("2", "11.0"), ("3", "5.0")]
-    assert [f.name for f in tmp_path.iterdir()] == ["training.csv"]
+    assert [f.name for f in tmp_path.iterdir()] == ["metrics.csv"]
 
 
 def batches(skipped):

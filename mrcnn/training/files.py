@@ -1,0 +1,57 @@
+"""Small files of a run, written whole or not at all."""
+
+import contextlib
+import os
+from collections.abc import Callable
+from typing import Any, BinaryIO
+
+
+def write(path: str, content: str | bytes) -> None:
+    """Write a file under a temporary name, sync it, and rename it: whoever reads `path` sees the old file or the new one.
+
+    Args:
+        path: Its folder is made.
+        content: Text is written as UTF-8; half a surrogate pair, as odd file names have, as \\udc80 is in JSON.
+
+    Raises:
+        OSError: it can't be written; the old file stays, the temporary one does not.
+    """
+    data = content.encode(errors="backslashreplace") if isinstance(content, str) else content
+    replace(path, lambda file: file.write(data))
+
+
+def replace(path: str, write_to: Callable[[BinaryIO], Any]) -> None:
+    """As `write`, for content that a function writes to the open file. The rename outlasts a power cut, where the system lets folders be opened."""
+    folder, name = os.path.split(os.path.abspath(path))
+    os.makedirs(folder, exist_ok=True)
+    temporary = os.path.join(folder, f".{name}.{os.getpid()}.partial")
+    try:
+        with open(temporary, "wb") as file:
+            write_to(file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.remove(temporary)
+        raise
+    with contextlib.suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def set_aside(path: str) -> str:
+    """Rename a file that can't be used to `path`.broken, or .broken2 and so on. Returns the new path.
+
+    Raises:
+        OSError: it can't be renamed.
+    """
+    number, new = 1, f"{path}.broken"
+    while os.path.exists(new):
+        number += 1
+        new = f"{path}.broken{number}"
+    os.rename(path, new)
+    return new
