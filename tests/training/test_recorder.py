@@ -74,7 +74,7 @@ def test_a_run_has_everything_one_reads(train):
     folder, said = train(2)
     assert FAILURE not in said
     assert {"config.json", "metrics.csv", "curves.png", "pictures"} <= set(os.listdir(folder))
-    best = "best val_mean_average_precision "
+    best = "best val_map "
     assert said.splitlines()[-1].startswith(f"Run: {folder} (config.json, metrics.csv, curves.png, pictures/, checkpoints to epoch 2; {best}")
     with open(os.path.join(folder, "metrics.csv"), newline="") as file:
         rows = list(csv.DictReader(file))
