@@ -14,7 +14,8 @@ from mrcnn.data.dataset import Dataset
 from mrcnn.inference import inspect, predict
 from mrcnn.log import log
 from mrcnn.results import Detections
-from mrcnn.training import determinism, layer_groups, optimizer, runs, schedules, session, trainer
+from mrcnn.training import determinism, layer_groups, optimizer, runs, session, trainer
+from mrcnn.training import stages as training_stages
 from mrcnn.weights import download, imagenet, layout, legacy_h5, loader, names, report
 
 #: Layers whose shape depends on the number of classes: exclude them to start from weights with other classes.
@@ -222,7 +223,7 @@ class MaskRCNN:
         if isinstance(epochs, bool) or epochs != int(epochs):
             raise ValueError(f"epochs = {epochs!r}: a whole number is expected, the total to reach")
         if not callable(learning_rate):
-            schedules.check_rate(learning_rate)
+            training_stages.check_rate(learning_rate)
         epochs = int(epochs)
         if epochs < self.epoch or (epochs == self.epoch and not self._session.pending):
             more = f"Pass epochs={self.epoch + epochs} for {epochs} more."
@@ -242,8 +243,8 @@ class MaskRCNN:
         Args:
             train_dataset: Prepared data set.
             val_dataset: Prepared data set, or None.
-            stages: "heads:1e-3:5,all:1e-4:15:cosine", or a list of `schedules.Stage`, or of tuples (layers, learning rate, epochs[, schedule]). The
-                epochs are each stage's own, counted from the start of the run.
+            stages: "heads:1e-3:5,all:1e-4:15:cosine", or a list of `training.stages.Stage`, or of tuples (layers, learning rate,
+                epochs[, schedule]). The epochs are each stage's own; the first stage begins at the run's first epoch.
             augmentation: As in `train`.
             custom_callbacks: As in `train`.
             no_augmentation_sources: As in `train`.
@@ -255,7 +256,9 @@ class MaskRCNN:
             ValueError: wrong mode, bad data, an impossible stage.
         """
         self._check_training(train_dataset, val_dataset)
-        stages = schedules.stages(stages)
+        stages = training_stages.read(stages)
+        for stage in stages:
+            layer_groups.matching(self.keras_model, stage.layers)
         plan = self._session.plan(stages, self.epoch)
         if not plan:
             total = sum(stage.epochs for stage in stages)

@@ -14,8 +14,8 @@ import numpy as np
 
 from mrcnn.training import average, state
 from mrcnn.training.memory import Memory
+from mrcnn.training.rates import Rates
 from mrcnn.training.runs import Run
-from mrcnn.training.schedules import Rates
 
 # Epochs whose optimizer state is kept: the newest, and the one before, until the newest has been read back and in case it breaks later.
 STATES_KEPT = 2

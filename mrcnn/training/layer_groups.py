@@ -56,17 +56,25 @@ def set_trainable(model: keras.Model, layers: str, *, verbose: bool = True, inde
     Raises:
         ValueError: no layer matches.
     """
-    expression = re.compile(pattern(layers))
     if verbose:
         log(f"{' ' * indent}Selecting layers to train")
-    chosen = []
+    chosen = matching(model, layers)
     for layer in trainable_layers(model):
-        layer.trainable = bool(expression.fullmatch(layer.name))
-        if layer.trainable:
-            chosen.append(layer.name)
-            if verbose:
-                log(f"{' ' * indent}{layer.name:20}   ({type(layer).__name__})")
+        layer.trainable = layer.name in chosen
+        if layer.trainable and verbose:
+            log(f"{' ' * indent}{layer.name:20}   ({type(layer).__name__})")
+    return chosen
+
+
+def matching(model: keras.Model, layers: str) -> list[str]:
+    """Names of the layers that a group name or regular expression means, in the network's order.
+
+    Raises:
+        ValueError: none matches.
+    """
+    expression = re.compile(pattern(layers))
+    names = [layer.name for layer in trainable_layers(model)]
+    chosen = [name for name in names if expression.fullmatch(name)]
     if not chosen:
-        names = ", ".join(layer.name for layer in list(trainable_layers(model))[:8])
-        raise ValueError(f"layers {layers!r} matches no layer of the network, so nothing would train. Layers are named like {names}…")
+        raise ValueError(f"layers {layers!r} matches no layer of the network, so nothing would train. Layers are named like {', '.join(names[:8])}…")
     return chosen

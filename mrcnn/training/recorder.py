@@ -34,6 +34,7 @@ class Recorder(keras.callbacks.Callback):
         run: Folder, checkpoints, and the epoch that training starts from.
         epochs: Total to reach.
         custom_callbacks: The user's; the inference model of a MeanAveragePrecisionCallback among them makes the pictures.
+        more: Another stage follows at once: pictures and the last line are left to it.
         leaving: Knows whether training was left before its end; where time is short then, no pictures are made.
 
     Raises (on entering):
@@ -42,11 +43,11 @@ class Recorder(keras.callbacks.Callback):
 
     def __init__(
         self, network: keras.Model, train: Feed, validation: Feed | None, run: Run, epochs: int,
-        custom_callbacks: Sequence[keras.callbacks.Callback] = (), leaving: Leaving | None = None,
+        custom_callbacks: Sequence[keras.callbacks.Callback] = (), leaving: Leaving | None = None, more: bool = False,
     ):  # fmt: skip
         super().__init__()
         self.network, self.train, self.validation, self.run, self.epochs = network, train, validation, run, epochs
-        self.custom_callbacks, self.leaving = list(custom_callbacks or ()), leaving
+        self.custom_callbacks, self.leaving, self.more = list(custom_callbacks or ()), leaving, more
         self.epochs_done = run.epoch
         self._has_entry = False
         self._cost, self._drawn_at = _FIRST_GUESS, time.monotonic()
@@ -79,6 +80,8 @@ class Recorder(keras.callbacks.Callback):
         if self.epochs_done == self.run.epoch:  # no epoch was finished: what is there is of an earlier training
             return
         _attempt(curves.FILE, self._draw_curves)
+        if self.more and status == "finished":
+            return
         if kind in (None, KeyboardInterrupt) and reason in (None, "Ctrl-C"):
             _attempt(PICTURES, self._make_pictures)
         log(summary(self.run, self.epochs_done))

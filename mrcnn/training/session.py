@@ -11,10 +11,11 @@ import keras
 
 from mrcnn.config import Config
 from mrcnn.log import log
-from mrcnn.training import keeper, plain, runs, schedules, state, trainer
+from mrcnn.training import keeper, plain, runs, state, trainer
 from mrcnn.training.feed import Feed
 from mrcnn.training.memory import Memory
-from mrcnn.training.schedules import Stage
+from mrcnn.training.rates import Rates
+from mrcnn.training.stages import Stage
 
 
 class Planned(NamedTuple):
@@ -133,12 +134,12 @@ class Session:
         stage = {"index": planned.index, "count": planned.count, "start": planned.start, "layers": planned.stage.layers, "ended": False}
         facts = {"stage": stage, "order": order_of(train), "config": plain.attributes(config), **versions()}
         keep = keeper.Keeper(run, self.memory, facts, config.KEEP_LAST, config.KEEP_BEST)
-        rates = schedules.Rates(planned.stage, planned.start, train.steps, step)
+        rates = Rates(planned.stage, planned.start, train.steps, step)
         deadline = None if config.TIME_LIMIT is None else self._started + config.TIME_LIMIT
         try:
             leaving = trainer.fit(
                 model, train.at(run.epoch, step), validation, keep, rates, planned.end, resume=resume, custom_callbacks=custom_callbacks,
-                deadline=deadline, history=history,
+                deadline=deadline, history=history, more=planned.index + 1 < planned.count,
             )  # fmt: skip
         finally:
             moved(keep.epoch)

@@ -19,7 +19,7 @@ from mrcnn.training.feed import Feed
 from mrcnn.training.keeper import Checkpoint, EpochDone, Keeper, StageOver
 from mrcnn.training.leaving import Leaving, Left
 from mrcnn.training.mean_average_precision import MeanAveragePrecisionCallback
-from mrcnn.training.schedules import Rates
+from mrcnn.training.rates import Rates
 from mrcnn.training.state import State
 
 Anchors = Callable[[tuple[int, ...]], np.ndarray]
@@ -56,7 +56,7 @@ def feeds(
 
 def fit(
     model: keras.Model, train: Feed, validation: Feed | None, keeper: Keeper, rates: Rates, epochs: int, *, resume: State | None = None,
-    custom_callbacks: Sequence[keras.callbacks.Callback] = (), deadline: float | None = None, history: Figures | None = None,
+    custom_callbacks: Sequence[keras.callbacks.Callback] = (), deadline: float | None = None, history: Figures | None = None, more: bool = False,
 ) -> Leaving:  # fmt: skip
     """Train from where the keeper stands to `epochs`.
 
@@ -74,6 +74,7 @@ def fit(
         custom_callbacks: The user's.
         deadline: `time.monotonic()` at which to be gone; None: never.
         history: Where the figures go; several fits may share one.
+        more: Another stage follows.
 
     Returns:
         How the fit was left, if it was: see `Leaving.reason`.
@@ -90,7 +91,7 @@ def fit(
     after = [
         average.SaveAverage(keeper.run.checkpoint_path), *of_map, *others, callbacks.CsvLog(os.path.join(keeper.run.log_dir, metrics.FILE)),
         *callbacks.tensorboard(keeper.run.log_dir), callbacks.SkippedImages(train.batches, validation and validation.batches),
-        Figures() if history is None else history, keep := recorder.Recorder(model, train, validation, keeper.run, epochs, own, leaving),
+        Figures() if history is None else history, keep := recorder.Recorder(model, train, validation, keeper.run, epochs, own, leaving, more),
     ]  # fmt: skip
     finite = guard.NonFinite(train.batches.dataset, train.batches.config.ON_NON_FINITE, step)
     order = [rates, finite, Checkpoint(keeper), *after, done, leaving]

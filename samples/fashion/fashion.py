@@ -51,34 +51,30 @@ def train(options):
     dataset, val_dataset = plan.datasets(lambda subset: _data(options, record, subset, variant))
     seed = _choice(options.seed, record and record.seed, 0)
     config = make_config(variant, dataset.num_classes, options.batch, options.steps, options.validation_steps, seed)
+    config.TIME_LIMIT, config.DETERMINISTIC = options.time_limit, options.deterministic
+    config.KEEP_LAST, config.KEEP_BEST = options.keep_last, options.keep_best
+    config.EMA_DECAY = options.ema
     stages = _stages(options, config)
 
     from mrcnn import model as modellib
 
     model = modellib.MaskRCNN(mode="training", config=config, model_dir=options.logs)
     model.load_initial_weights(options.weights or "none")
-    total = sum(stage.epochs for stage in stages)
-    if model.epoch >= total:
-        raise ValueError(
-            f"The run is at epoch {model.epoch} and the stages end at epoch {total}: nothing is left to train. "
-            f"Ask for more, such as --epochs {model.epoch + 5}."
-        )
     inference_model = _inference_model(variant, dataset.num_classes, options.logs)
     limit = options.map_limit or config.MAP_IMAGES
     mean_average_precision = modellib.MeanAveragePrecisionCallback(
         model, inference_model, val_dataset, calculate_map_at_every_X_epoch=1, dataset_limit=limit
     )
     keep_record = _keep_record(model, plan.noted(_record(options, record, variant, val_dataset, seed)))
-    for layers, rates in _fits(stages, model.epoch):
-        model.train(
-            dataset,
-            val_dataset,
-            learning_rate=rates[model.epoch],
-            epochs=max(rates) + 1,
-            layers=layers,
-            augmentation=fashion_preview.augmentation(_choice(options.augment, record and record.augment, [])),
-            custom_callbacks=[mean_average_precision, keep_record, _schedule(rates)],
-        )
+    history = model.fit_stages(
+        dataset,
+        val_dataset,
+        stages,
+        augmentation=fashion_preview.augmentation(_choice(options.augment, record and record.augment, [])),
+        custom_callbacks=[mean_average_precision, keep_record],
+    )
+    if history is None:
+        raise ValueError(f"Nothing is left to train. Ask for more, such as --epochs {model.epoch + 5}.")
 
 
 def preview(options):
@@ -168,7 +164,7 @@ def _recorded(options):
     """Return the record of the run that --weights continues, or None."""
     weights = options.weights or "none"
     if weights == "last":
-        return fashion_run.Record.read(fashion_run.find_checkpoint(weights, options.logs))
+        return fashion_run.Record.read(fashion_run.find_checkpoint(weights, options.logs, whole_epochs=False))
     return fashion_run.Record.read(weights) if os.path.isfile(weights) else None
 
 
@@ -230,31 +226,13 @@ def _data(options, record, subset, variant):
 
 def _stages(options, config):
     """Return the stages that the command line asks for, or the variant's own."""
+    from mrcnn.training.stages import Stage
+
     if options.stages:
         return options.stages
     if options.layers or options.lr or options.epochs:
-        return [fashion_options.Stage(options.layers or "all", options.lr or config.LEARNING_RATE, options.epochs or 1)]
+        return [Stage(options.layers or "all", options.lr or config.LEARNING_RATE, options.epochs or 1)]
     return fashion_options.stages(config.STAGES)
-
-
-def _fits(stages, epoch):
-    """Return [(layers, {epoch: rate})] still to train after `epoch`; stages of the same layers share one, so nothing is
-    compiled anew between them."""
-    fits, start = [], 0
-    for stage in stages:
-        rates = {number: stage.learning_rate for number in range(start, start + stage.epochs) if number >= epoch}
-        start += stage.epochs
-        if rates and fits and fits[-1][0] == stage.layers:
-            fits[-1][1].update(rates)
-        elif rates:
-            fits.append((stage.layers, rates))
-    return fits
-
-
-def _schedule(rates):
-    import keras
-
-    return keras.callbacks.LearningRateScheduler(lambda epoch, rate: rates.get(epoch, rate))
 
 
 def _keep_record(model, record):

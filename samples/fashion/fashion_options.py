@@ -4,26 +4,18 @@ import argparse
 import math
 import os
 import re
-from dataclasses import dataclass
 
 import fashion_splits
 from fashion_config import VARIANTS
 from fashion_preview import AUGMENTATIONS
 
+from mrcnn.training import stages as training_stages
+
 LAYER_GROUPS = ("heads", "3+", "4+", "5+", "all")
 WEIGHTS_HELP = "a .h5 file, coco, imagenet, imagenet:FILE, last (newest checkpoint under --logs) or none"
 CHECKPOINTS_HELP = "checkpoints or run folders of this sample, or last"
 AUGMENT_HELP = f"comma-separated, in the order in which they act: {', '.join(AUGMENTATIONS)}; or none"
-EXAMPLE_STAGES = "heads:1e-3:5,4+:1e-3:10,all:1e-4:15"
-
-
-@dataclass(frozen=True)
-class Stage:
-    """A stretch of training: which layers, how fast, how many epochs."""
-
-    layers: str
-    learning_rate: float
-    epochs: int
+EXAMPLE_STAGES = training_stages.EXAMPLE
 
 
 def parse(arguments=None):
@@ -41,7 +33,8 @@ def parse(arguments=None):
     train.add_argument("--layers", type=_layers, help="heads, 3+, 4+, 5+, all or a regular expression of layer names")
     train.add_argument("--lr", type=_learning_rate, help="learning rate")
     train.add_argument("--epochs", type=_count, help="epochs in total, those of a resumed run included")
-    train.add_argument("--stages", type=stages, help=f"layers:rate:epochs, …; for example {EXAMPLE_STAGES}")
+    train.add_argument("--stages", type=stages, help=f"layers:rate:epochs[:schedule], …; for example {EXAMPLE_STAGES}")
+    _add_run(train)
     train.add_argument("--batch", type=_count, help="images a step (IMAGES_PER_GPU)")
     train.add_argument("--steps", type=_count, help="steps an epoch (STEPS_PER_EPOCH)")
     train.add_argument("--validation-steps", type=_count_or_all, help="validation steps an epoch, or all (VALIDATION_STEPS)")
@@ -92,18 +85,32 @@ def parse(arguments=None):
 
 
 def stages(text):
-    """Read "heads:1e-3:5,4+:1e-3:10" as a list of Stages.
+    """Read "heads:1e-3:5,4+:1e-3:10:cosine" as a list of the library's Stages.
 
-    >>> stages("heads:1e-3:5,all:1e-4:15")[1]
-    Stage(layers='all', learning_rate=0.0001, epochs=15)
+    >>> stages("heads:1e-3:5,all:1e-4:15")[1].learning_rate
+    0.0001
     """
-    found = []
-    for part in text.split(","):
-        words = part.strip().rsplit(":", 2)
-        if len(words) != 3:
-            raise argparse.ArgumentTypeError(f"{part!r} is not layers:rate:epochs. Write for example {EXAMPLE_STAGES}")
-        found.append(Stage(_layers(words[0]), _learning_rate(words[1]), _count(words[2])))
+    try:
+        found = training_stages.read(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+    for stage in found:
+        _layers(stage.layers)
+        _learning_rate(str(stage.learning_rate))
     return found
+
+
+def duration(text):
+    """Read "8h", "90m", "1h30m" or "300s" as seconds.
+
+    >>> duration("1h30m")
+    5400.0
+    """
+    parts = re.fullmatch(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s)?", text.strip())
+    seconds = sum(float(n) * unit for n, unit in zip(parts.groups(), (3600, 60, 1), strict=True) if n) if parts else 0
+    if not seconds:
+        raise argparse.ArgumentTypeError(f"{text!r}: write a time such as 8h, 90m, 1h30m or 300s")
+    return seconds
 
 
 def augmentations(text):
@@ -133,6 +140,15 @@ def _add_data(parser):
     _add_logs(parser)
 
 
+def _add_run(parser):
+    """What keeps a long run safe."""
+    parser.add_argument("--time-limit", type=duration, help="8h, 90m, …: save and leave cleanly before it is over; --weights last goes on")
+    parser.add_argument("--deterministic", action="store_true", help="repeat and resume bit for bit; somewhat slower")
+    parser.add_argument("--keep-last", type=_count, help="checkpoints to keep. Default: all")
+    parser.add_argument("--keep-best", help="with --keep-last: also the epoch best by this figure, val_map or val_loss say")
+    parser.add_argument("--ema", type=_share, help="also keep a moving average of the weights, 0.999 say, and measure it")
+
+
 def _add_logs(parser):
     default = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "logs")
     parser.add_argument(
@@ -146,6 +162,8 @@ def _complete(parser, options):
     if options.stages and single:
         parser.error(f"--stages says layers, rates and epochs: leave out --{single[0]}, or leave out --stages.")
     fashion_splits.check_options(parser, options)
+    if getattr(options, "keep_best", None) and not options.keep_last:
+        parser.error("--keep-best needs --keep-last: without it every checkpoint is kept.")
     if options.variant is None and options.weights != "last":
         options.variant = "resnet50-256" if options.dataset else "small"
     if not options.dataset:

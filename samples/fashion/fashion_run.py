@@ -12,7 +12,7 @@ from fashion_config import VARIANTS
 from mrcnn.data import images
 from mrcnn.ops import rle
 from mrcnn.results import Detections
-from mrcnn.training import runs
+from mrcnn.training import state
 
 RECORD = "run.json"
 NAME = "fashion"
@@ -47,7 +47,10 @@ class Record:
         Raises:
             ValueError: there is one, but it is broken.
         """
-        path = os.path.join(os.path.dirname(os.path.abspath(checkpoint)), RECORD)
+        folder = os.path.dirname(os.path.abspath(checkpoint))
+        if os.path.basename(folder) == state.FOLDER:  # of a training left inside an epoch
+            folder = os.path.dirname(folder)
+        path = os.path.join(folder, RECORD)
         if not os.path.isfile(path):
             return None
         try:
@@ -64,14 +67,19 @@ class Record:
         return record
 
 
-def find_checkpoint(weights: str, logs: str) -> str:
+def find_checkpoint(weights: str, logs: str, whole_epochs: bool = True) -> str:
     """Return the checkpoint that --weights names: a file, a run's folder (its newest one), or "last" (the newest under `logs`).
+
+    Without `whole_epochs` "last" may be the weights of a training left inside an epoch.
 
     Raises:
         FileNotFoundError: there is none.
     """
     if weights == "last":
-        return next(runs.checkpoints(logs, NAME))
+        from mrcnn.training import session
+        from mrcnn.weights import layout
+
+        return session.last(logs, NAME, describe=layout.describe, whole_epochs=whole_epochs)
     if os.path.isdir(weights):
         names = [name for name in os.listdir(weights) if re.fullmatch(rf"mask_rcnn_{NAME}_\d{{4,}}\.h5", name)]
         found = sorted(names, key=lambda name: (len(name), name))

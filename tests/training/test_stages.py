@@ -5,23 +5,24 @@ import math
 import keras
 import pytest
 
-from mrcnn.training import schedules
-from mrcnn.training.schedules import Rates, Schedule, Stage
+from mrcnn.training import stages
+from mrcnn.training.rates import Rates
+from mrcnn.training.stages import Schedule, Stage
 
 
 def test_text_gives_the_stages_of_the_first_users():
-    assert schedules.stages("heads:1e-3:5,4+:1e-3:10,all:1e-4:15") == [Stage("heads", 1e-3, 5), Stage("4+", 1e-3, 10), Stage("all", 1e-4, 15)]
+    assert stages.read("heads:1e-3:5,4+:1e-3:10,all:1e-4:15") == [Stage("heads", 1e-3, 5), Stage("4+", 1e-3, 10), Stage("all", 1e-4, 15)]
 
 
 def test_text_tuples_and_stages_mean_the_same():
     wanted = [Stage("all", 2e-3, 12, Schedule("step", 500, (8.0, 11.0)))]
-    assert schedules.stages("all:2e-3:12:warmup@500+step@8/11") == wanted
-    assert schedules.stages([("all", 2e-3, 12, "warmup@500+step@8/11")]) == wanted
-    assert schedules.stages(wanted) == wanted
+    assert stages.read("all:2e-3:12:warmup@500+step@8/11") == wanted
+    assert stages.read([("all", 2e-3, 12, "warmup@500+step@8/11")]) == wanted
+    assert stages.read(wanted) == wanted
 
 
 def test_regular_expression_with_colons_is_a_stage_s_layers():
-    assert schedules.stages("(?:mrcnn_.*):1e-3:2:cosine")[0].layers == "(?:mrcnn_.*)"
+    assert stages.read("(?:mrcnn_.*):1e-3:2:cosine")[0].layers == "(?:mrcnn_.*)"
 
 
 @pytest.mark.parametrize(
@@ -30,7 +31,7 @@ def test_regular_expression_with_colons_is_a_stage_s_layers():
 )
 def test_nonsense_is_refused_with_a_form_to_follow(text):
     with pytest.raises(ValueError, match="expected|Write for example"):
-        schedules.stages(text)
+        stages.read(text)
 
 
 def test_rate_and_keras_schedule_with_a_schedule_are_one_too_many():

@@ -1,6 +1,7 @@
 """Stages of a training and how the learning rate moves within one: constant, steps or a cosine, after a warmup; or a schedule of Keras.
 
 A schedule is a factor on the stage's rate, a pure function of the step within the stage, so that a resumed training finds its place again.
+Loads no Keras: command lines read their stages with it.
 
 Source: He et al., Mask R-CNN, section 3.1 (steps); Goyal et al. 2017, section 2.2 (linear warmup); Loshchilov & Hutter 2017 (cosine).
 """
@@ -12,8 +13,6 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
-
-import keras
 
 EXAMPLE = "heads:1e-3:5,4+:1e-3:10,all:1e-4:15:cosine"
 _FORM = "layers:rate:epochs or layers:rate:epochs:schedule"
@@ -118,13 +117,13 @@ def check_rate(rate: Any) -> None:
         raise ValueError(f"learning_rate = {rate!r}: a number of at least 0 is expected, 0.001 say, or a LearningRateSchedule of Keras")
 
 
-def stages(given: str | Sequence[Any]) -> list[Stage]:
+def read(given: str | Sequence[Any]) -> list[Stage]:
     """Stages from text, from tuples (layers, learning rate, epochs[, schedule]), or as they are.
 
     Raises:
         ValueError: there is none, or one is not understood.
 
-    >>> stages("heads:1e-3:5,all:2e-3:12:warmup@500+step@8/11")[1].schedule
+    >>> read("heads:1e-3:5,all:2e-3:12:warmup@500+step@8/11")[1].schedule
     Schedule(kind='step', warmup=500, milestones=(8.0, 11.0), gamma=0.1, final=0.0)
     """
     if isinstance(given, str):
@@ -176,66 +175,3 @@ def _from_sequence(item: Any) -> Stage:
         raise ValueError(f"Stage {item!r}: a Stage or (layers, learning rate, epochs[, schedule]) is expected") from None
     schedule = schedule[0] if schedule else CONSTANT
     return Stage(layers, rate, epochs, parse_schedule(schedule) if isinstance(schedule, str) else schedule)
-
-
-class Rates(keras.callbacks.Callback):
-    """Set the learning rate of each step of a stage. No step is compiled anew: the rate is a variable.
-
-    What another callback does to the rate stays: a plateau that halves it halves what the schedule gives from then on. Where the stage's rate does
-    not move by itself, it is set once and then left to the others.
-
-    Args:
-        stage: See `Stage`.
-        start: Epoch at which it began, from 0.
-        steps_per_epoch: Of training.
-        first_step: Where the first epoch of this fit goes on.
-    """
-
-    def __init__(self, stage: Stage, start: int, steps_per_epoch: int, first_step: int = 0):
-        super().__init__()
-        self.stage, self.start, self.steps_per_epoch = stage, start, steps_per_epoch
-        self.factor = 1.0  # of others
-        self.current: float | None = None
-        self._first_step, self._offset = first_step, 0
-
-    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
-        """Without a schedule: the rate where the training was left."""
-        if not self.stage.moves:
-            self._set(self.stage.learning_rate if self.current is None else self.current)
-
-    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Note where the epoch lies in the stage."""
-        self._offset = (epoch - self.start) * self.steps_per_epoch + self._first_step
-        self._first_step = 0
-
-    def on_train_batch_begin(self, batch: int, logs: dict[str, Any] | None = None) -> None:
-        """Set the rate of this step."""
-        if not self.stage.moves:
-            return
-        now = self._get()
-        if self.current and now != self.current:
-            self.factor *= now / self.current
-        self._set(self.stage.rate(self._offset + batch, self.steps_per_epoch) * self.factor)
-
-    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Show the rate among the figures, and note what others have made of it."""
-        if logs is not None:
-            logs["learning_rate"] = self._get()
-
-    def note(self) -> dict[str, float | None]:
-        """What a resumed training must know: see `resume`."""
-        now = self._get()
-        if not self.stage.moves:
-            return {"factor": 1.0, "current": now}
-        return {"factor": self.factor * (now / self.current if self.current else 1.0), "current": None}
-
-    def resume(self, noted: dict[str, Any]) -> None:
-        """Go on where `note` was taken."""
-        self.factor, self.current = float(noted.get("factor") or 1.0), noted.get("current")
-
-    def _get(self) -> float:
-        return float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
-
-    def _set(self, rate: float) -> None:
-        self.model.optimizer.learning_rate = rate
-        self.current = self._get()
