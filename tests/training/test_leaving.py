@@ -1,0 +1,161 @@
+"""Stages, early stops, and trainings that are left before their end: with a real, tiny network."""
+
+import os
+import signal
+
+import keras
+import numpy as np
+import pytest
+import tiny
+from backend_tools import TENSORFLOW
+
+from mrcnn.mask_rcnn import MaskRCNN
+from mrcnn.training import state
+from mrcnn.training.session import Session
+from mrcnn.training.stages import Stage
+
+pytestmark = pytest.mark.skipif(not TENSORFLOW, reason="the slow part is tracing; one backend shows it")
+STAGES = [Stage("heads", 0.01, 2), Stage("all", 0.01, 3), Stage("all", 0.001, 1)]
+
+
+def planned(epoch, **noted):
+    session = Session()
+    if noted:
+        facts = {"epoch": epoch, "step": 0, "pending": noted.pop("pending", False), "stage": {"count": 3, "ended": False, **noted}}
+        session.resume = state.State("", "", {}, facts)
+    return [(p.index, p.start, p.end) for p in session.plan(STAGES, epoch)]
+
+
+def test_stages_follow_one_another_from_the_run_s_beginning():
+    assert planned(0) == [(0, 0, 2), (1, 2, 5), (2, 5, 6)]
+
+
+@pytest.mark.parametrize(("epoch", "left"), [(1, [(0, 0, 2), (1, 2, 5), (2, 5, 6)]), (2, [(1, 2, 5), (2, 5, 6)]), (5, [(2, 5, 6)]), (6, []), (9, [])])
+def test_a_run_that_goes_on_finds_the_stage_it_was_in(epoch, left):
+    assert planned(epoch) == left
+
+
+def test_a_stage_that_ended_early_is_not_gone_back_to():
+    assert planned(3, index=1, start=2, ended=True) == [(2, 3, 4)]
+
+
+def test_stages_after_one_that_ended_early_begin_where_they_did():
+    assert planned(3, index=1, start=1) == [(1, 1, 4), (2, 4, 5)]  # the first took one epoch of two
+
+
+def test_a_last_epoch_whose_end_was_cut_off_is_still_due():
+    assert planned(6, index=2, start=5, pending=True) == [(2, 5, 6)]
+
+
+def test_a_state_of_other_stages_says_nothing():
+    assert planned(3, index=1, start=2, ended=True, count=2) == planned(3)
+
+
+class Signal(keras.callbacks.Callback):
+    """Sends a signal to this process in a step, counted over all epochs; counts what it sees."""
+
+    def __init__(self, at=None, number=signal.SIGINT):
+        super().__init__()
+        self.at, self.number, self.epochs = at, number, []
+        Signal.steps = 0
+
+    def on_train_batch_end(self, batch, logs=None):
+        Signal.steps += 1
+        if Signal.steps == self.at:
+            os.kill(os.getpid(), self.number)
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.epochs.append((epoch + 1, sorted(logs)))
+
+
+class Broken(keras.callbacks.Callback):
+    """Fails at an epoch's end, after the checkpoint."""
+
+    def on_epoch_end(self, epoch, logs=None):
+        raise RuntimeError("a callback of the user's own")
+
+
+@pytest.fixture
+def interruptible():
+    """pytest under a shell in the background has SIGINT ignored, which training respects."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler), signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGINT, before[0]), signal.signal(signal.SIGTERM, before[1])
+
+
+def model_in(folder, **attributes):
+    config = tiny.TinyConfig()
+    for name, value in attributes.items():
+        setattr(config, name, value)
+    return MaskRCNN("training", config, str(folder))
+
+
+def states(model):
+    return sorted(os.path.basename(path) for path in state.paths(model.log_dir))
+
+
+def test_ctrl_c_saves_the_step_and_the_same_model_goes_on_there(tmp_path, interruptible, capsys):
+    model, data = model_in(tmp_path), tiny.Squares(6)
+    with pytest.raises(KeyboardInterrupt):
+        model.train(data, None, 0.001, 2, "all", custom_callbacks=[Signal(at=2)])
+    assert model.epoch == 0 and states(model) == ["0000_000002.json"]
+    assert "left at step 2 of epoch 1" in capsys.readouterr().out
+    counter = Signal()
+    history = model.train(data, None, 0.001, 2, "all", custom_callbacks=[counter])
+    assert Signal.steps == 1 + 3 and history.epoch == [0, 1] and model.epoch == 2
+    assert states(model) == ["0001_000000.json", "0002_000000.json"]
+
+
+def test_sigterm_in_the_last_step_leaves_the_epoch_s_end_for_later(tmp_path, interruptible, capsys):
+    model, data = model_in(tmp_path), tiny.Squares(6)
+    with pytest.raises(SystemExit) as left:
+        model.train(data, data, 0.001, 1, "heads", custom_callbacks=[Signal(at=3, number=signal.SIGTERM)])
+    assert left.value.code == 128 + signal.SIGTERM
+    again, counter = model_in(tmp_path), Signal()
+    assert again.load_initial_weights("last").endswith("mask_rcnn_tiny_0001.h5")
+    history = again.train(data, data, 0.001, 1, "heads", custom_callbacks=[counter])
+    assert Signal.steps == 0 and [epoch for epoch, _ in counter.epochs] == [1] and "val_loss" in counter.epochs[0][1]
+    assert np.isfinite(history.history["val_loss"]).all() and again.train(data, data, 0.001, 1, "heads") is None
+    assert "The end of epoch 1 was cut off" in capsys.readouterr().out
+
+
+def test_a_time_limit_leaves_without_an_error_and_skips_the_stages_to_come(tmp_path, capsys):
+    model = model_in(tmp_path, TIME_LIMIT=0.001)
+    history = model.fit_stages(tiny.Squares(6), None, "heads:1e-3:1,all:1e-3:1")
+    assert history.epoch == [] and states(model) == ["0000_000001.json"] and "Time limit: the training is left" in capsys.readouterr().out
+
+
+def test_a_failing_callback_loses_nothing(tmp_path):
+    model, data = model_in(tmp_path), tiny.Squares(4)
+    with pytest.raises(RuntimeError, match="own"):
+        model.train(data, None, 0.001, 2, "heads", custom_callbacks=[Broken()])
+    again, counter = model_in(tmp_path), Signal()
+    again.load_initial_weights("last")
+    again.train(data, None, 0.001, 2, "heads", custom_callbacks=[counter])
+    assert [epoch for epoch, _ in counter.epochs] == [1, 2] and Signal.steps == 3
+
+
+def test_early_stopping_ends_its_stage_and_the_next_one_follows(tmp_path):
+    model, data = model_in(tmp_path), tiny.Squares(4)
+    stop = keras.callbacks.EarlyStopping("loss", patience=1, min_delta=100.0)  # nothing is ever better by so much
+    history = model.fit_stages(data, None, [("heads", 1e-4, 5), ("all", 1e-4, 4)], custom_callbacks=[stop])
+    assert history.epoch == [0, 1, 2, 3] and model.epoch == 4  # the first epoch counts as an improvement
+    facts = state.facts_of(state.facts_path(model.log_dir, 4, 0))
+    assert facts["stage"] == {"index": 1, "count": 2, "start": 2, "layers": "all", "ended": True}
+
+
+def test_layers_of_a_later_stage_are_checked_before_the_first_begins(tmp_path):
+    model = model_in(tmp_path)
+    with pytest.raises(ValueError, match="matches no layer"):
+        model.fit_stages(tiny.Squares(4), None, "heads:1e-3:1,res9.*:1e-3:1")
+    assert not os.path.exists(model.log_dir)
+
+
+def test_weights_without_their_state_start_a_fresh_optimizer_and_say_so(tmp_path, capsys):
+    model, data = model_in(tmp_path), tiny.Squares(4)
+    model.train(data, None, 0.001, 1, "heads")
+    with open(state.facts_path(model.log_dir, 1, 0).replace(".json", ".npz"), "ab") as file:
+        file.write(b"x")
+    again = model_in(tmp_path)
+    again.load_weights(os.path.join(model.log_dir, "mask_rcnn_tiny_0001.h5"), by_name=True)
+    assert "the optimizer starts afresh" in capsys.readouterr().out and not again.optimizer_memory.arrays and again.epoch == 1
