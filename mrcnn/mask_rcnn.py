@@ -219,7 +219,7 @@ class MaskRCNN:
         Raises:
             ValueError: wrong mode, bad data, layers that match nothing.
         """
-        self._check_training(train_dataset, val_dataset)
+        self._require_training()
         if isinstance(epochs, bool) or epochs != int(epochs):
             raise ValueError(f"epochs = {epochs!r}: a whole number is expected, the total to reach")
         if not callable(learning_rate):
@@ -255,7 +255,7 @@ class MaskRCNN:
         Raises:
             ValueError: wrong mode, bad data, an impossible stage.
         """
-        self._check_training(train_dataset, val_dataset)
+        self._require_training()
         stages = training_stages.read(stages)
         for stage in stages:
             layer_groups.matching(self.keras_model, stage.layers)
@@ -266,12 +266,9 @@ class MaskRCNN:
             return None
         return self._fit(plan, train_dataset, val_dataset, augmentation, custom_callbacks, no_augmentation_sources)
 
-    def _check_training(self, train_dataset: Dataset, val_dataset: Dataset | None) -> None:
+    def _require_training(self) -> None:
         if self.mode != "training":
             raise ValueError(f"train needs MaskRCNN(mode='training', …); this one has mode {self.mode!r}.")
-        for name, data in (("train_dataset", train_dataset), ("val_dataset", val_dataset)):
-            if not hasattr(data, "image_ids") and not (data is None and name == "val_dataset"):
-                raise ValueError(f"{name} is {data!r}: a prepared Dataset is expected")
 
     def _fit(
         self, plan: Sequence[session.Planned], train_dataset: Dataset, val_dataset: Dataset | None, augmentation: Any, custom_callbacks: Any,

@@ -37,6 +37,9 @@ def feeds(
     Raises:
         ValueError: see `data.pipeline.Batches`; the message says which of the two data sets it is about.
     """
+    for name, data in (("train_dataset", train_dataset), ("val_dataset", val_dataset)):
+        if not hasattr(data, "image_ids") and not (data is None and name == "val_dataset"):
+            raise ValueError(f"{name} is {data!r}: a prepared Dataset is expected")
     num_random_rois = 0 if config.USE_RPN_ROIS else config.POST_NMS_ROIS_TRAINING
 
     def feed(which: str, dataset: Dataset, steps: int | None, **options: Any) -> Feed:
