@@ -1,10 +1,11 @@
 """What bfloat16 changes in detections: average precision against the float32 detections as ground truth.
 
-    python benchmarks/precision.py --weights logs/fashion…/mask_rcnn_fashion_0002.h5 --photos FOLDER
+    python benchmarks/precision.py --train ../shared/data/ccp_fashion --start imagenet:WEIGHTS.h5 --logs /tmp/precision
+    python benchmarks/precision.py --weights /tmp/precision/fashion…/mask_rcnn_fashion_0002.h5 --photos ../shared/data/ccp_fashion/val
 
-The weights are a checkpoint of the fashion sample (samples/fashion): a network that has learned decides by margins far above the rounding. One with
-random weights does not: which of two nearly equal proposals survives, and which of 81 nearly equal classes wins, is then decided by the last bits, in
-float32 on another machine too.
+The weights are a checkpoint of the fashion sample (samples/fashion), which --train makes from seed 0: a network that has learned decides by margins
+far above the rounding. One with random weights does not: which of two nearly equal proposals survives, and which of 81 nearly equal classes wins, is
+then decided by the last bits, in float32 on another machine too.
 """
 
 import argparse
@@ -19,18 +20,68 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path[:0] = [ROOT, os.path.join(ROOT, "samples", "fashion")]
 
 
-def main() -> None:
-    """Print the figures as one line of JSON."""
-    parser = argparse.ArgumentParser(description="Average precision of bfloat16 detections against those of float32.")
-    parser.add_argument("--weights", required=True, help="checkpoint of the fashion sample")
-    parser.add_argument("--photos", required=True, help="folder of .jpg files")
+#: Layers, learning rate and epochs of each stage of --train.
+STAGES = (("heads", 5e-4, 1), ("3+", 2e-4, 1))
+
+
+def main(words: list[str] | None = None) -> None:
+    """Train, or print the figures as one line of JSON."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--weights", help="checkpoint of the fashion sample, to compare on --photos")
+    what.add_argument("--train", metavar="FOLDER", help="train on this data set in iMaterialist's form, and print the checkpoint's path")
+    parser.add_argument("--photos", help="folder of .jpg files")
     parser.add_argument("--limit", type=int, default=100, help="photos at most. Default: 100")
     parser.add_argument("--min-score", type=float, default=0.7, help="detections from this score on, on both sides. Default: 0.7")
-    options = parser.parse_args()
-    photos = sorted(glob.glob(os.path.join(options.photos, "*.jpg")))[: options.limit]
+    parser.add_argument("--start", default="none", help="weights --train begins with: coco, imagenet, imagenet:FILE or none. Default: none")
+    parser.add_argument("--logs", default=os.path.join(ROOT, "logs"), help="folder for the run of --train. Default: logs/")
+    parser.add_argument("--variant", default="resnet50-256", help="of the fashion sample, for --train. Default: resnet50-256")
+    parser.add_argument("--steps", type=int, default=150, help="of an epoch of --train. Default: 150")
+    parser.add_argument("--batch", type=int, default=4, help="photos a step of --train. Default: 4")
+    options = parser.parse_args(words)
+    if options.train:
+        print(train(options.train, options.start, options.logs, options.variant, options.steps, options.batch))
+        return
+    photos = sorted(glob.glob(os.path.join(options.photos or "", "*.jpg")))[: options.limit]
     if not photos:
-        parser.error(f"{options.photos} holds no .jpg file")
+        parser.error(f"--photos {options.photos} holds no .jpg file")
     print(json.dumps(compare(options.weights, photos, options.min_score), indent=1))
+
+
+def train(folder: str, start: str, logs: str, variant: str = "resnet50-256", steps: int = 150, batch: int = 4) -> str:
+    """Train under PRECISION = "mixed_bfloat16" with AdamW (weight decay 0.01), seed 0, stage after stage of `STAGES`.
+
+    Args:
+        folder: Data set in iMaterialist's form.
+        start: What `load_initial_weights` takes.
+        logs: Folder for the run.
+        variant: Of the fashion sample.
+        steps: Of an epoch.
+        batch: Photos a step.
+
+    Returns:
+        Path of the last checkpoint, with the fashion sample's record beside it.
+    """
+    import fashion_run
+    from fashion_config import make_config
+    from fashion_data import FashionDataset
+
+    from mrcnn.mask_rcnn import MaskRCNN
+
+    data = {}
+    for subset in ("train", "val"):
+        data[subset] = FashionDataset()
+        data[subset].load(folder, subset, int(make_config(variant, 2).IMAGE_MAX_DIM))
+        data[subset].prepare()
+    config = make_config(variant, data["train"].num_classes, batch, steps)
+    config.PRECISION, config.OPTIMIZER, config.WEIGHT_DECAY, config.GRADIENT_CLIP_NORM = "mixed_bfloat16", "adamw", 0.01, 5.0
+    model = MaskRCNN("training", config, logs)
+    model.load_initial_weights(start)
+    for layers, rate, epochs in STAGES:
+        model.train(data["train"], data["val"], learning_rate=rate, epochs=model.epoch + epochs, layers=layers)
+    record = fashion_run.Record(variant=variant, classes=list(data["train"].class_names[1:]), dataset=os.path.abspath(folder))
+    record.write(model.log_dir)
+    return model.checkpoint_path.format(epoch=model.epoch)
 
 
 def compare(weights: str, photos: list[str], min_score: float) -> dict[str, float]:
