@@ -5,7 +5,10 @@
 
 The weights are a checkpoint of the fashion sample (samples/fashion), which --train makes from seed 0: a network that has learned decides by margins
 far above the rounding. One with random weights does not: which of two nearly equal proposals survives, and which of 81 nearly equal classes wins, is
-then decided by the last bits, in float32 on another machine too.
+then decided by the last bits, in float32 on another machine too. --random SIZE shows it: the other contests' network in bfloat16, and in float32 with
+all weights multiplied by 1 + 1e-4 × normal noise, against itself.
+
+    python benchmarks/precision.py --random 512 --limit 3
 """
 
 import argparse
@@ -30,6 +33,7 @@ def main(words: list[str] | None = None) -> None:
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--weights", help="checkpoint of the fashion sample, to compare on --photos")
     what.add_argument("--train", metavar="FOLDER", help="train on this data set in iMaterialist's form, and print the checkpoint's path")
+    what.add_argument("--random", type=int, metavar="SIZE", help="compare networks of random weights on synthetic photos of this side")
     parser.add_argument("--photos", help="folder of .jpg files")
     parser.add_argument("--limit", type=int, default=100, help="photos at most. Default: 100")
     parser.add_argument("--min-score", type=float, default=0.7, help="detections from this score on, on both sides. Default: 0.7")
@@ -41,6 +45,9 @@ def main(words: list[str] | None = None) -> None:
     options = parser.parse_args(words)
     if options.train:
         print(train(options.train, options.start, options.logs, options.variant, options.steps, options.batch))
+        return
+    if options.random:
+        print(json.dumps(compare_random(options.random, options.limit), indent=1))
         return
     photos = sorted(glob.glob(os.path.join(options.photos or "", "*.jpg")))[: options.limit]
     if not photos:
@@ -107,6 +114,34 @@ def compare(weights: str, photos: list[str], min_score: float) -> dict[str, floa
         by_mask.add(truth["class_ids"], found, gt_masks=truth["masks"])
         by_box.add(truth["class_ids"], found, gt_boxes=truth["rois"])
     return {"photos": len(photos), "instances": instances, "ap_masks": by_mask.result().map, "ap_boxes": by_box.result().map}
+
+
+def compare_random(size: int, count: int, noise: float = 1e-4) -> dict[str, float]:
+    """Detect with random sharpened weights (`ours.model`) in float32, as ground truth, in bfloat16, and in float32 with noise on the weights.
+
+    Returns:
+        photos, instances, and AP by masks at IoU 0.5 over the classes: ap_bfloat16, ap_noise.
+    """
+    import numpy as np
+
+    from benchmarks import ours, scenes
+    from mrcnn.evaluation.precision import APAccumulator
+
+    exact = ours.model(size, PRECISION="float32")
+    weights, rng = exact.keras_model.get_weights(), np.random.default_rng(0)
+    others = {"ap_bfloat16": ours.model(size, PRECISION="mixed_bfloat16"), "ap_noise": ours.model(size, PRECISION="float32")}
+    others["ap_bfloat16"].keras_model.set_weights(weights)
+    noisy = [w * (1 + noise * rng.standard_normal(w.shape)).astype(w.dtype) if w.dtype == np.float32 else w for w in weights]
+    others["ap_noise"].keras_model.set_weights(noisy)
+    measured = {name: APAccumulator(scenes.NUM_CLASSES) for name in others}
+    instances = 0
+    for seed in range(100, 100 + count):
+        photo = scenes.photo(seed, size, size)
+        truth = exact.detect([photo])[0]
+        instances += truth.num
+        for name, model in others.items():
+            measured[name].add(truth["class_ids"], model.detect([photo])[0], gt_masks=truth["masks"])
+    return {"photos": count, "instances": instances, **{name: one.result().map for name, one in measured.items()}}
 
 
 def _model(record, weights, precision, min_score):

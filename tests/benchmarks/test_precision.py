@@ -49,3 +49,9 @@ def test_a_folder_without_photos_is_refused(tmp_path, capsys):
     with pytest.raises(SystemExit):
         precision.main(["--weights", "x.h5", "--photos", str(tmp_path)])
     assert "no .jpg file" in capsys.readouterr().err
+
+
+def test_random_networks_are_compared_with_themselves():
+    figures = precision.compare_random(64, 1, noise=0.0)
+    assert figures["photos"] == 1 and figures["instances"] > 0
+    assert figures["ap_noise"] == pytest.approx(1, abs=0.01) and figures["ap_bfloat16"] < 1
