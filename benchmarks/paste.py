@@ -148,7 +148,7 @@ def run(options: argparse.Namespace, notes: list[str]) -> dict[str, Any]:
         figures["contestants"] = [entry.to_dict() for entry in entries.values()]
     for name, memory in figures["memory"].items():
         print(f"  memory of {NAMES[name]}: peak {memory['peak_mb']:,.0f} MB, result {memory['result_mb']:,.1f} MB, "
-              f"beyond it {memory['beyond_mb']:,.0f} MB, given back {memory['temporary_mb']:,.0f} MB")  # fmt: skip
+              f"beyond what it holds {memory['beyond_mb']:,.0f} MB, given back {memory['temporary_mb']:,.0f} MB")  # fmt: skip
     return figures
 
 
