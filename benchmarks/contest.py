@@ -127,6 +127,8 @@ def play_alone(run: Callable[[argparse.Namespace, list[str]], dict[str, Any]], d
     parser.add_argument("--rounds", type=int, default=5, help="turns of each contestant after its first call (5)")
     parser.add_argument("--json", type=Path, help="write all figures to this file as well")
     options = parser.parse_args()
+    if options.json:
+        options.json.parent.mkdir(parents=True, exist_ok=True)  # now: nobody wants to learn after the work that it can't be written
     figures = json.dumps(run(options, []), indent=1)
     print(figures)
     if options.json:

@@ -17,6 +17,7 @@ RATIOS = (
     ("ours float32", "torchvision float32"), ("ours bfloat16", "torchvision float32"), ("ours bfloat16", "torchvision bfloat16"),
     ("ours bfloat16", "ours float32"),
 )  # fmt: skip
+THROUGHPUT_SIZE = 1024  # batches and folder are played at this size only
 BATCHES = ("batch 1", "batch 2", "batch 4")
 
 
@@ -33,8 +34,13 @@ def run(options: Namespace, notes: list[str]) -> dict[str, Any]:
     return {
         "whole": whole(options, notes),
         "parts": {name: parts(options, name) for name in PRECISIONS},
-        "throughput": throughput(options) if options.size == 1024 else None,
+        "throughput": throughput(options) if options.size == THROUGHPUT_SIZE else _without_throughput(options, notes),
     }
+
+
+def _without_throughput(options: Namespace, notes: list[str]) -> None:
+    notes.append(f"infer: throughput left out, its photos are made for {THROUGHPUT_SIZE} px and --size is {options.size}")
+    print(f"\n{notes[-1]}")
 
 
 def whole(options: Namespace, notes: list[str]) -> dict[str, Any]:

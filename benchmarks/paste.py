@@ -92,7 +92,8 @@ def memory_beyond_result(call: Callable[[], Any]) -> dict[str, float]:
 
     Returns:
         peak_mb, by how much the resident memory rose at most; result_mb, the size of the result, its pages touched or
-        not; beyond_mb, the peak less the result; temporary_mb, the peak less what stayed resident afterwards.
+        not; beyond_mb, the peak less what giving the result back frees, so that pages of the result that were never
+        touched hide nothing; temporary_mb, the peak less what stayed resident while the result was held.
     """
     with contextlib.suppress(OSError), open("/proc/self/clear_refs", "w", encoding="utf-8") as file:
         file.write("5")  # forget the peak so far
@@ -100,8 +101,9 @@ def memory_beyond_result(call: Callable[[], Any]) -> dict[str, float]:
     result = call()
     peak, after = _memory("VmHWM") - before, _memory("VmRSS") - before
     size = result.nbytes if isinstance(result, np.ndarray) else sum(len(one["counts"]) for one in result)
-    size /= 2**20
-    return {"peak_mb": peak, "result_mb": size, "beyond_mb": max(0.0, peak - size), "temporary_mb": max(0.0, peak - after)}
+    del result
+    freed = max(0.0, after - (_memory("VmRSS") - before))
+    return {"peak_mb": peak, "result_mb": size / 2**20, "beyond_mb": peak - freed, "temporary_mb": max(0.0, peak - after)}
 
 
 def _memory(field: str) -> float:
@@ -146,7 +148,7 @@ def run(options: argparse.Namespace, notes: list[str]) -> dict[str, Any]:
         figures["contestants"] = [entry.to_dict() for entry in entries.values()]
     for name, memory in figures["memory"].items():
         print(f"  memory of {NAMES[name]}: peak {memory['peak_mb']:,.0f} MB, result {memory['result_mb']:,.1f} MB, "
-              f"beyond it {memory['beyond_mb']:,.0f} MB, given back {memory['temporary_mb']:,.0f} MB")  # fmt: skip
+              f"beyond what it holds {memory['beyond_mb']:,.0f} MB, given back {memory['temporary_mb']:,.0f} MB")  # fmt: skip
     return figures
 
 

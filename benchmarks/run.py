@@ -63,6 +63,8 @@ def arguments(words: list[str] | None = None) -> argparse.Namespace:
 def main(words: list[str] | None = None) -> dict[str, Any]:
     """Play the works asked for, print them, and write the JSON file."""
     options = arguments(words)
+    if options.json:
+        options.json.parent.mkdir(parents=True, exist_ok=True)
     notes: list[str] = []
     report: dict[str, Any] = {"machine": machine.describe(), "seed": 0, "rounds": options.rounds, "works": {}, "notes": notes}
     print(" ".join(f"{key}={value}" for key, value in report["machine"].items()))
@@ -84,7 +86,6 @@ def main(words: list[str] | None = None) -> dict[str, Any]:
 def _write(report: dict[str, Any], path: Path | None) -> None:
     """Write what there is after each work: a later one that fails loses nothing."""
     if path:
-        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(report, indent=1), encoding="utf-8")
 
 

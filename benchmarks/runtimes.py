@@ -184,6 +184,8 @@ def main(words: list[str] | None = None) -> dict[str, Any] | None:
     options = parser.parse_args(words)
     if options.python:
         os.environ["MRCNN_BENCH_RUNTIMES"] = options.python
+    if options.json:
+        options.json.parent.mkdir(parents=True, exist_ok=True)
     figures = run(options, notes := [])
     if options.json:
         options.json.write_text(json.dumps({"figures": figures, "notes": notes}, indent=1), encoding="utf-8")

@@ -127,17 +127,30 @@ def resize(
         return Resized(image, (0, 0, height, width), 1, [(0, 0), (0, 0), (0, 0)], None)
     scale = _scale(height, width, min_dim, max_dim, min_scale, mode)
     if scale != 1:
-        height, width = (max(1, round(side * scale)) for side in (height, width))
+        height, width = _scaled(height, width, scale)
         image = _resample(image, (height, width))
     if mode == "crop":
         y, x = (_draw(rng, side - min_dim) for side in (height, width))
         image = image[y : y + min_dim, x : x + min_dim]
         return Resized(image, (0, 0, min_dim, min_dim), scale, [(0, 0)] * 3, (y, x, min_dim, min_dim))
-    wanted = (max_dim, max_dim) if mode == "square" else (_multiple_of_64(height), _multiple_of_64(width))
+    wanted = _padded(height, width, max_dim, mode)
     top, left = (wanted[0] - height) // 2, (wanted[1] - width) // 2
     padding = [(top, wanted[0] - height - top), (left, wanted[1] - width - left), (0, 0)]
     image = np.pad(image, padding, mode="constant")
     return Resized(image, (top, left, height + top, width + left), scale, padding, None)
+
+
+def resized_size(
+    height: int, width: int, min_dim: int | None = None, max_dim: int | None = None, min_scale: float | None = None, mode: str = "square"
+) -> tuple[int, int]:
+    """Height and width of what `resize` returns for an image of this size, without resizing one. Arguments as there; mode is not crop.
+
+    >>> resized_size(30, 40, min_dim=64, mode="pad64")
+    (64, 128)
+    """
+    if mode == "none":
+        return height, width
+    return _padded(*_scaled(height, width, _scale(height, width, min_dim, max_dim, min_scale, mode)), max_dim, mode)
 
 
 def mold(image: np.ndarray, mean_pixel: Sequence[float], *, out: np.ndarray | None = None) -> np.ndarray:
@@ -314,6 +327,14 @@ def _scale(height: int, width: int, min_dim, max_dim, min_scale, mode: str) -> f
     if mode == "square" and round(max(height, width) * scale) > max_dim:
         scale = max_dim / max(height, width)
     return scale
+
+
+def _scaled(height: int, width: int, scale: float) -> tuple[int, int]:
+    return max(1, round(height * scale)), max(1, round(width * scale))
+
+
+def _padded(height: int, width: int, max_dim: int | None, mode: str) -> tuple[int, int]:
+    return (max_dim, max_dim) if mode == "square" else (_multiple_of_64(height), _multiple_of_64(width))
 
 
 def _resample(image: np.ndarray, shape: tuple[int, int]) -> np.ndarray:

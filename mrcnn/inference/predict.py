@@ -1,7 +1,7 @@
 """Detection: mold the images, run the network in batches of one size, bring its answers back to the original images."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
@@ -27,17 +27,12 @@ def mold_image(image: np.ndarray, config: Config) -> Molded:
 
     Args:
         image: [H, W, C].
-        config: IMAGE_* and MEAN_PIXEL are read. Mode crop is for training; here the image is taken as with mode square.
+        config: IMAGE_* and MEAN_PIXEL are read; mode crop as mode square.
 
     Raises:
         ValueError: mode none, and a side is not a multiple of 64.
     """
-    if config.IMAGE_RESIZE_MODE == "crop":
-        resized = images.resize(image, min_dim=config.IMAGE_MIN_DIM, max_dim=config.IMAGE_MIN_DIM, mode="square")
-    else:
-        resized = images.resize(
-            image, min_dim=config.IMAGE_MIN_DIM, max_dim=config.IMAGE_MAX_DIM, min_scale=config.IMAGE_MIN_SCALE, mode=config.IMAGE_RESIZE_MODE
-        )
+    resized = images.resize(image, **_resizing(config))
     height, width = resized.image.shape[:2]
     if height % 64 or width % 64:
         raise ValueError(
@@ -180,8 +175,20 @@ class Predictor:
         return [places[i : i + size] for places in by_size.values() for i in range(0, len(places), size)]
 
     def _molded_size(self, image: np.ndarray) -> tuple[int, ...]:
-        """What decides the molded size: nothing where all are made equal, else the image's own size."""
-        return () if build.image_size(self.config)[0] else image.shape[:2]
+        """Height and width that `mold_image` will give the image; nothing where all are made equal."""
+        config = self.config
+        if build.image_size(config)[0]:
+            return ()
+        return images.resized_size(*image.shape[:2], **_resizing(config))
+
+
+def _resizing(config: Config) -> dict[str, Any]:
+    """Arguments of `images.resize` and `images.resized_size`. Mode crop is for training; here the image is taken as with mode square."""
+    if config.IMAGE_RESIZE_MODE == "crop":
+        return {"min_dim": config.IMAGE_MIN_DIM, "max_dim": config.IMAGE_MIN_DIM, "mode": "square"}
+    return {
+        "min_dim": config.IMAGE_MIN_DIM, "max_dim": config.IMAGE_MAX_DIM, "min_scale": config.IMAGE_MIN_SCALE, "mode": config.IMAGE_RESIZE_MODE,
+    }  # fmt: skip
 
 
 def _trace_for_any_size(model: keras.Model) -> None:

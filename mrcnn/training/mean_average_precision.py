@@ -11,6 +11,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from mrcnn import build
 from mrcnn.data import images, samples
 from mrcnn.evaluation import precision
 from mrcnn.log import log
@@ -22,6 +23,7 @@ LOG_NAME = "val_mean_average_precision"
 SHORT_LOG_NAME = "val_map"
 EMA_LOG_NAME = "val_map_ema"
 PER_IMAGE_LOG_NAME = "val_mean_average_precision_per_image"
+MIXED_BATCHES = 4  # where molded sizes differ, this many batches of photos go to detect() at once: groups of one size fill up
 QUIET_SECONDS = 30.0  # between two lines of progress where there is no terminal
 
 
@@ -128,7 +130,8 @@ def measure(
 ) -> precision.MeanAveragePrecision:  # fmt: skip
     """Detect on images of a data set, in batches, and measure the average precision at IoU 0.5 of the masks.
 
-    An image that cannot be loaded or judged is logged with its reason and left out of the figure.
+    An image that cannot be loaded or judged is logged with its reason and left out of the figure. At most BATCH_SIZE photos and their truth are in
+    memory at a time; where molded sizes differ (modes pad64 and none), MIXED_BATCHES times as many, from which `detect` makes batches of one size.
 
     Args:
         inference_model: MaskRCNN in inference mode.
@@ -143,6 +146,7 @@ def measure(
     config = inference_model.config
     accumulator = accumulator or precision.APAccumulator(config.NUM_CLASSES)
     lazy = {"lazy_masks": True} if "lazy_masks" in inspect.signature(inference_model.detect).parameters else {}  # an override may not know it
+    at_once = config.BATCH_SIZE * (1 if build.image_size(config)[0] else MIXED_BATCHES)
     bad: list[str] = []
     batch: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
     for done, image_id in enumerate(image_ids, start=1):
@@ -151,7 +155,7 @@ def measure(
         except Exception as error:  # whatever a user's load_image or load_mask raises
             bad.append(f"image {image_id}: {type(error).__name__}: {error}")
             logger.warning("Left out of the mAP: %s", bad[-1])
-        if batch and (len(batch) == config.BATCH_SIZE or done == len(image_ids)):
+        if batch and (len(batch) == at_once or done == len(image_ids)):
             found = inference_model.detect([image for image, _, _ in batch], verbose=0, **lazy)
             for (_, masks, class_ids), detections in zip(batch, found, strict=True):
                 accumulator.add(class_ids, detections, gt_masks=masks)

@@ -38,6 +38,25 @@ print(json.dumps(memory_beyond_result(call)))
 """
 
 
+UNTOUCHED = """
+import json
+import numpy as np
+from benchmarks.paste import memory_beyond_result
+
+def call():
+    scratch = np.ones(300 * 2**20, np.uint8)
+    return np.zeros(400 * 2**20, np.uint8)
+
+print(json.dumps(memory_beyond_result(call)))
+"""
+
+
+def test_pages_of_the_result_that_were_never_touched_hide_no_memory():
+    result = subprocess.run([sys.executable, "-c", UNTOUCHED], cwd=ROOT, capture_output=True, text=True, check=True)
+    memory = json.loads(result.stdout)
+    assert memory["result_mb"] == 400 and memory["beyond_mb"] == pytest.approx(300, abs=30)
+
+
 def test_memory_beyond_the_result_is_what_was_given_back():
     # In a process of its own: memory that other tests left resident would serve this call.
     result = subprocess.run([sys.executable, "-c", CALL], cwd=ROOT, capture_output=True, text=True, check=True)

@@ -3,7 +3,7 @@ import types
 
 import pytest
 
-from benchmarks import machine, run
+from benchmarks import contest, inference, machine, run, runtimes
 
 
 @pytest.fixture
@@ -48,3 +48,31 @@ def test_a_work_that_was_skipped_leaves_its_note(monkeypatch):
     monkeypatch.setattr(run.importlib, "import_module", lambda name: types.SimpleNamespace(run=lambda options, notes: notes.append("skipped")))
     report = run.main(["runtimes"])
     assert report["notes"][0] == "skipped" and set(report["works"]["runtimes"]) == {"others_busy_cores"}
+
+
+def test_the_json_files_folder_is_made_before_the_work(monkeypatch, tmp_path):
+    monkeypatch.setattr(run.sys, "argv", ["work.py", "--json", str(tmp_path / "folder" / "out.json")])
+    seen = []
+
+    def work(options, notes):
+        seen.append(options.json.parent.is_dir())
+        return {"ratio": 0.5}
+
+    contest.play_alone(work, "a work")
+    assert seen == [True] and json.loads((tmp_path / "folder" / "out.json").read_text()) == {"ratio": 0.5}
+    monkeypatch.setattr(runtimes, "run", lambda options, notes: seen.append(options.json.parent.is_dir()))
+    runtimes.main(["--json", str(tmp_path / "other" / "out.json")])
+    monkeypatch.setattr(
+        run.importlib, "import_module", lambda name: types.SimpleNamespace(run=lambda options, notes: seen.append(options.json.parent.is_dir()))
+    )
+    run.main(["infer", "--json", str(tmp_path / "third" / "out.json")])
+    assert seen == [True] * 3
+
+
+def test_throughput_left_out_is_said(monkeypatch, capsys):
+    for part in ("whole", "parts", "throughput"):
+        monkeypatch.setattr(inference, part, lambda *arguments: {"played": True})
+    notes: list[str] = []
+    assert inference.run(run.arguments(["infer", "--size", "512"]), notes)["throughput"] is None
+    assert len(notes) == 1 and "throughput left out" in notes[0] and notes[0] in capsys.readouterr().out
+    assert inference.run(run.arguments(["infer"]), notes)["throughput"] == {"played": True} and len(notes) == 1

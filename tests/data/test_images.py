@@ -108,6 +108,16 @@ def test_pad64_pads_to_multiples_of_64(photo):
     assert (y2 - y1, x2 - x1) == (64, round(40 * 64 / 30))
 
 
+@pytest.mark.parametrize("mode", ["square", "pad64", "none"])
+@pytest.mark.parametrize("min_dim", [64, 128])
+@pytest.mark.parametrize("min_scale", [0, 1.3])
+def test_the_size_is_known_before_resizing(mode, min_dim, min_scale):
+    for height, width in ((1, 1), (64, 64), (65, 64), (63, 191), (3, 500), (127, 128)):
+        arguments = {"min_dim": min_dim, "max_dim": 256, "min_scale": min_scale, "mode": mode}
+        resized = images.resize(np.zeros((height, width, 3), np.uint8), **arguments)
+        assert images.resized_size(height, width, **arguments) == resized.image.shape[:2]
+
+
 def test_none_returns_the_image_itself(photo):
     assert images.resize(photo, 10, 20, 3.0, "none").image is photo
 
