@@ -51,6 +51,7 @@ def test_a_folder_without_photos_is_refused(tmp_path, capsys):
     assert "no .jpg file" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_random_networks_are_compared_with_themselves():
     figures = precision.compare_random(64, 1, noise=0.0)
     assert figures["photos"] == 1 and figures["instances"] > 0
