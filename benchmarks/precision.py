@@ -99,7 +99,7 @@ def compare(weights: str, photos: list[str], min_score: float) -> dict[str, floa
     """
     import fashion_run
 
-    from mrcnn.evaluation.precision import APAccumulator
+    from mrcnn.evaluation.accumulator import APAccumulator
 
     record = fashion_run.Record.read(weights)
     if record is None:
@@ -126,7 +126,7 @@ def compare_random(size: int, count: int, noise: float = 1e-4) -> dict[str, floa
     import numpy as np
 
     from benchmarks import ours, scenes
-    from mrcnn.evaluation.precision import APAccumulator
+    from mrcnn.evaluation.accumulator import APAccumulator
 
     exact = ours.model(size, PRECISION="float32")
     weights, rng = exact.keras_model.get_weights(), np.random.default_rng(0)

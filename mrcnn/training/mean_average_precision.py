@@ -13,7 +13,7 @@ import numpy as np
 
 from mrcnn import build
 from mrcnn.data import images, samples
-from mrcnn.evaluation import precision
+from mrcnn.evaluation.accumulator import APAccumulator, MeanAveragePrecision
 from mrcnn.log import log
 from mrcnn.training import average
 
@@ -59,8 +59,8 @@ class MeanAveragePrecisionCallback(keras.callbacks.Callback):
         self.train_model, self.inference_model, self.dataset = train_model, inference_model, dataset
         self.every, self.verbose = int(calculate_at_every_X_epoch), verbose
         self.image_ids = spread(np.asarray(dataset.image_ids), dataset_limit)
-        self.result: precision.MeanAveragePrecision | None = None
-        self.ema_result: precision.MeanAveragePrecision | None = None
+        self.result: MeanAveragePrecision | None = None
+        self.ema_result: MeanAveragePrecision | None = None
         self._loaded_epoch = 0
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
@@ -86,7 +86,7 @@ class MeanAveragePrecisionCallback(keras.callbacks.Callback):
         if logs is not None and self.ema_result is not None:
             logs[EMA_LOG_NAME] = self.ema_result.map
 
-    def calculate(self) -> precision.MeanAveragePrecision:
+    def calculate(self) -> MeanAveragePrecision:
         """Detect on the subset with the weights the inference model has, and measure."""
         start, self._said_at = time.monotonic(), 0.0
         return measure(self.inference_model, self.dataset, self.image_ids, lambda done: self._progress(done, start))
@@ -126,8 +126,8 @@ class MeanAveragePrecisionCallback(keras.callbacks.Callback):
 
 def measure(
     inference_model: Any, dataset: Any, image_ids: Sequence[int], progress: Callable[[int], None] = lambda done: None,
-    accumulator: precision.APAccumulator | None = None,
-) -> precision.MeanAveragePrecision:  # fmt: skip
+    accumulator: APAccumulator | None = None,
+) -> MeanAveragePrecision:  # fmt: skip
     """Detect on images of a data set, in batches, and measure the average precision at IoU 0.5 of the masks.
 
     An image that cannot be loaded or judged is logged with its reason and left out of the figure. At most BATCH_SIZE photos and their truth are in
@@ -144,7 +144,7 @@ def measure(
         ValueError: no image could be used; the message gives the first reasons.
     """
     config = inference_model.config
-    accumulator = accumulator or precision.APAccumulator(config.NUM_CLASSES)
+    accumulator = accumulator or APAccumulator(config.NUM_CLASSES)
     lazy = {"lazy_masks": True} if "lazy_masks" in inspect.signature(inference_model.detect).parameters else {}  # an override may not know it
     at_once = config.BATCH_SIZE * (1 if build.image_size(config)[0] else MIXED_BATCHES)
     bad: list[str] = []

@@ -143,13 +143,16 @@ def evaluate(options):
 
 
 def _evaluate_one(checkpoint, model, dataset, options):
+    from mrcnn.evaluation import accumulator
     from mrcnn.training.mean_average_precision import measure
 
-    result = measure(model, dataset, dataset.image_ids[: options.map_limit])
+    gathered = accumulator.APAccumulator(model.config.NUM_CLASSES)
+    result = measure(model, dataset, dataset.image_ids[: options.map_limit], accumulator=gathered)
     print(f"\n{checkpoint}\n{options.subset}: {result.num_images} images, masks, IoU 0.5\n")
     for class_id, precision in sorted(result.per_class.items()):
         print(f"{dataset.class_names[class_id]:24} AP {precision:.3f}   {result.num_instances[class_id]:5} instances")
     print(f"\nmAP, class-wise: {result.map:.4f}   per-image mean: {result.per_image:.4f}")
+    print(fashion_run.interval_line("mAP", gathered))
 
 
 def _runs(options):

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import fashion_run
 import numpy as np
 
 from mrcnn.data import splits
@@ -145,17 +146,17 @@ def out_of_fold(
         limit: images a fold; None: all.
 
     Returns:
-        The figures of all images together, `precision.MeanAveragePrecision`: scores of different networks are ranked
+        The figures of all images together, `accumulator.MeanAveragePrecision`: scores of different networks are ranked
         in one list.
     """
-    from mrcnn.evaluation import precision
+    from mrcnn.evaluation import accumulator
     from mrcnn.training.mean_average_precision import measure
 
-    pooled = precision.APAccumulator(1 + len(records[0].classes))
+    pooled = accumulator.APAccumulator(1 + len(records[0].classes))
     results = []
     print()
     for number, (checkpoint, record) in enumerate(zip(checkpoints, records, strict=True)):
-        dataset, fold = data_of(number), precision.APAccumulator(1 + len(record.classes))
+        dataset, fold = data_of(number), accumulator.APAccumulator(1 + len(record.classes))
         results.append(measure(model_of(number), dataset, dataset.image_ids[:limit], accumulator=fold))
         pooled.merge(fold)
         print(f"fold {record.fold} of {record.folds}: mAP {results[-1].map:.4f} on {results[-1].num_images} images   {checkpoint}")
@@ -166,6 +167,7 @@ def out_of_fold(
             found = [result.per_class[class_id] for result in results if class_id in result.per_class]
             print(f"{name:24} {mean_and_spread(found)} {whole.per_class[class_id]:7.3f} {whole.num_instances[class_id]:11}")
     print(f"{'mAP, class-wise':24} {mean_and_spread([result.map for result in results])} {whole.map:7.3f} {sum(whole.num_instances.values()):11}")
+    print(fashion_run.interval_line("mAP, pooled", pooled))
     missing = sorted(set(range(1, records[0].folds + 1)) - {record.fold for record in records})
     if missing:
         print(f"Not all images: no run of fold {', '.join(map(str, missing))} was given.")
@@ -184,12 +186,15 @@ def mean_and_spread(values: Sequence[float]) -> str:
 
 def compare_on_test(names: Sequence[str], models: Sequence[Any], dataset: Dataset, limit: int | None) -> dict[str, Any]:
     """Evaluate runs, and of several the ensemble, on images that none has seen; print and return {name: figures}."""
+    from mrcnn.evaluation import accumulator
     from mrcnn.inference import ensemble
     from mrcnn.training.mean_average_precision import measure
 
     together = {"ensemble": ensemble.Ensemble(models)} if len(models) > 1 else {}
     results = {}
     for name, model in {**dict(zip(names, models, strict=True)), **together}.items():
-        results[name] = measure(model, dataset, dataset.image_ids[:limit])
+        gathered = accumulator.APAccumulator(model.config.NUM_CLASSES)
+        results[name] = measure(model, dataset, dataset.image_ids[:limit], accumulator=gathered)
         print(f"test: mAP {results[name].map:.4f}, per-image mean {results[name].per_image:.4f}, {results[name].num_images} images   {name}")
+        print(fashion_run.interval_line("      mAP", gathered))
     return results
