@@ -50,7 +50,8 @@ def train(options):
     plan = fashion_splits.Plan.of(options, record)
     dataset, val_dataset = plan.datasets(lambda subset: _data(options, record, subset, variant))
     seed = _choice(options.seed, record and record.seed, 0)
-    config = make_config(variant, dataset.num_classes, options.batch, options.steps, options.validation_steps, seed)
+    settings = _settings(options, record)
+    config = make_config(variant, dataset.num_classes, options.batch, options.steps, options.validation_steps, seed, settings)
     config.TIME_LIMIT, config.DETERMINISTIC = options.time_limit, options.deterministic
     config.KEEP_LAST, config.KEEP_BEST = options.keep_last, options.keep_best
     config.EMA_DECAY = options.ema
@@ -60,7 +61,7 @@ def train(options):
 
     model = modellib.MaskRCNN(mode="training", config=config, model_dir=options.logs)
     model.load_initial_weights(options.weights or "none")
-    inference_model = _inference_model(variant, dataset.num_classes, options.logs)
+    inference_model = _inference_model(variant, dataset.num_classes, options.logs, settings=settings)
     limit = options.map_limit or config.MAP_IMAGES
     mean_average_precision = modellib.MeanAveragePrecisionCallback(
         model, inference_model, val_dataset, calculate_map_at_every_X_epoch=1, dataset_limit=limit
@@ -80,7 +81,7 @@ def train(options):
 def preview(options):
     """Draw what `train` with the same options will see."""
     dataset = _data(options, None, "train", options.variant)
-    config = make_config(options.variant, dataset.num_classes, options.batch, options.steps, None, options.seed or 0)
+    config = make_config(options.variant, dataset.num_classes, options.batch, options.steps, None, options.seed or 0, options.settings)
     fashion_preview.preview(dataset, config, options.augment, options.photos, options.draws, options.output)
 
 
@@ -90,7 +91,7 @@ def detect(options):
     checkpoints, records = _runs(options)
     class_names = ["BG", *records[0].classes]
     models = [
-        _inference_model(record.variant, len(class_names), options.logs, checkpoint)
+        _inference_model(record.variant, len(class_names), options.logs, checkpoint, record.settings)
         for checkpoint, record in zip(checkpoints, records, strict=True)
     ]
     os.makedirs(options.output, exist_ok=True)
@@ -116,11 +117,12 @@ def evaluate(options):
     kept = {}
 
     def model_of(number):
-        return _inference_model(records[number].variant, 1 + len(records[number].classes), options.logs, checkpoints[number])
+        record = records[number]
+        return _inference_model(record.variant, 1 + len(record.classes), options.logs, checkpoints[number], record.settings)
 
     def data_of(number):
         def load(subset):
-            key = (subset, records[number].variant)
+            key = (subset, records[number].variant, str(records[number].settings))  # the settings may change the size
             if key not in kept:
                 kept[key] = _data(options, records[number], subset, records[number].variant)
             return kept[key]
@@ -196,14 +198,20 @@ def _record(options, record, variant, dataset, seed):
         val_share=_choice(options.val_share, record and record.val_share, 0.1),
         seed=seed,
         augment=_choice(options.augment, record and record.augment, []),
+        settings=_settings(options, record),
     )
+
+
+def _settings(options, record):
+    """Return the parameters that --set gave, now or when the run began; the later one wins."""
+    return {**(record.settings if record else {}), **options.settings}
 
 
 def _data(options, record, subset, variant):
     """Return the prepared data set: --dataset, else what the run was trained on, else the embedded scenes. Its subsets are
     train and val, or for folds all (to cut them from) and test (what is outside)."""
     folder = options.dataset or (record.dataset if record else None)
-    config = make_config(variant, 2)
+    config = make_config(variant, 2, settings=_settings(options, record))
     size = int(config.IMAGE_MAX_DIM)
     if folder:
         if subset == "test" and not os.path.isfile(os.path.join(folder, "val.csv")):
@@ -245,10 +253,10 @@ def _keep_record(model, record):
     return keras.callbacks.LambdaCallback(on_train_begin=lambda logs: record.write(model.log_dir))
 
 
-def _inference_model(variant, num_classes, logs, checkpoint=None):
+def _inference_model(variant, num_classes, logs, checkpoint=None, settings=None):
     from mrcnn import model as modellib
 
-    config = make_config(variant, num_classes)
+    config = make_config(variant, num_classes, settings=settings)
     config.IMAGES_PER_GPU = config.DETECTION_BATCH
     model = modellib.MaskRCNN(mode="inference", config=config, model_dir=logs)
     if checkpoint:

@@ -145,9 +145,14 @@ VARIANTS = {
 }
 
 
-def make_config(variant, num_classes, batch=None, steps=None, validation_steps=None, seed=0):
-    """Return the configuration of a variant for data with `num_classes` classes, background included."""
+def make_config(variant, num_classes, batch=None, steps=None, validation_steps=None, seed=0, settings=None):
+    """Return the configuration of a variant for data with `num_classes` classes, background included.
+
+    `settings`, {parameter: value}, is what --set asked for.
+    """
     config = VARIANTS[variant]()
+    for name, value in (settings or {}).items():
+        setattr(config, name, value)
     config.NUM_CLASSES = num_classes
     config.SEED = seed
     if batch is not None:

@@ -1,6 +1,8 @@
 """The command line of the fashion sample. Imports no TensorFlow, so that --help and refusals come at once."""
 
 import argparse
+import ast
+import difflib
 import math
 import os
 import re
@@ -9,12 +11,15 @@ import fashion_splits
 from fashion_config import VARIANTS
 from fashion_preview import AUGMENTATIONS
 
+from mrcnn.config import Config
 from mrcnn.training import stages as training_stages
 
 LAYER_GROUPS = ("heads", "3+", "4+", "5+", "all")
 WEIGHTS_HELP = "a .h5 file, coco, imagenet, imagenet:FILE, last (newest checkpoint under --logs) or none"
 CHECKPOINTS_HELP = "checkpoints or run folders of this sample, or last"
 AUGMENT_HELP = f"comma-separated, in the order in which they act: {', '.join(AUGMENTATIONS)}; or none"
+SETTINGS_HELP = "a parameter of mrcnn.config.Config, such as OPTIMIZER=adamw or PRECISION=mixed_bfloat16; may come several times."
+DERIVED = {"NUM_CLASSES": "follows from the data", "SEED": "has its own option, --seed", "NAME": "names the run folders of this sample"}
 EXAMPLE_STAGES = training_stages.EXAMPLE
 
 
@@ -43,6 +48,7 @@ def parse(arguments=None):
     train.add_argument("--fold", type=_count, help="the fold held out for validation, from 1 to --folds")
     train.add_argument("--sample", type=_count, help="train on so many images, classes kept even (with --folds: cut these)")
     train.add_argument("--augment", type=augmentations, help=f"{AUGMENT_HELP}. A resumed run keeps its own. Default: none")
+    _add_settings(train, f"{SETTINGS_HELP} A resumed run keeps its own")
     train.set_defaults(subset=None)
 
     preview = commands.add_parser("preview", help="draw augmented photos as train with the same options will see them")
@@ -54,6 +60,7 @@ def parse(arguments=None):
     preview.add_argument("--output", required=True, help="folder for the pictures")
     preview.add_argument("--photos", type=_count, default=4, help="rows of the sheet. Default: 4")
     preview.add_argument("--draws", type=_count, default=4, help="views of each photo. Default: 4")
+    _add_settings(preview, "as of train")
     preview.set_defaults(subset=None, weights=None, stages=None, layers=None, lr=None, epochs=None)
 
     detect = commands.add_parser("detect", help="draw the garments found on photos")
@@ -79,6 +86,7 @@ def parse(arguments=None):
     )  # fmt: skip
     evaluate.add_argument("--map-limit", type=_count, help="evaluate this many images only")
     options = parser.parse_args(arguments)
+    options.settings = dict(getattr(options, "settings", ()))
     if options.command in ("train", "preview"):
         _complete(train if options.command == "train" else preview, options)
     return options
@@ -111,6 +119,29 @@ def duration(text):
     if not seconds:
         raise argparse.ArgumentTypeError(f"{text!r}: write a time such as 8h, 90m, 1h30m or 300s")
     return seconds
+
+
+def setting(text):
+    """Read "NAME=VALUE" as (name, value); the value is Python's notation of a number, text, tuple, list, bool or None.
+
+    >>> setting("RPN_ANCHOR_SCALES=(16,32,64,128,256)")
+    ('RPN_ANCHOR_SCALES', (16, 32, 64, 128, 256))
+    >>> setting("OPTIMIZER=adamw")
+    ('OPTIMIZER', 'adamw')
+    """
+    name, equals, value = (part.strip() for part in text.partition("="))
+    if not equals or not value:
+        raise argparse.ArgumentTypeError(f"{text!r}: write NAME=VALUE, such as OPTIMIZER=adamw")
+    if name in DERIVED:
+        raise argparse.ArgumentTypeError(f"{name} {DERIVED[name]}: leave it out")
+    known = [one for one in dir(Config) if one.isupper()]
+    if name not in known:
+        close = difflib.get_close_matches(name.upper(), known, 3)
+        raise argparse.ArgumentTypeError(f"{name!r} is no parameter of Config" + (f"; there is {', '.join(close)}" if close else ""))
+    try:
+        return name, ast.literal_eval(value)
+    except (ValueError, SyntaxError):
+        return name, value
 
 
 def augmentations(text):
@@ -147,6 +178,10 @@ def _add_run(parser):
     parser.add_argument("--keep-last", type=_count, help="checkpoints to keep. Default: all")
     parser.add_argument("--keep-best", help="with --keep-last: also the epoch best by this figure, val_map or val_loss say")
     parser.add_argument("--ema", type=_share, help="also keep a moving average of the weights, 0.999 say, and measure it")
+
+
+def _add_settings(parser, text):
+    parser.add_argument("--set", dest="settings", type=setting, action="append", default=[], metavar="NAME=VALUE", help=text)
 
 
 def _add_logs(parser):

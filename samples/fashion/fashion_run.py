@@ -4,6 +4,7 @@ import json
 import os
 import re
 from dataclasses import asdict, dataclass, field, fields
+from typing import Any
 
 import cv2
 import numpy as np
@@ -32,6 +33,7 @@ class Record:
     fold: int | None = None
     sample: int | None = None  # images drawn for training, or before the folds are cut
     augment: list[str] = field(default_factory=list)
+    settings: dict[str, Any] = field(default_factory=dict)  # parameters of Config that --set gave
 
     def write(self, log_dir: str) -> None:
         """Write it beside the checkpoints."""

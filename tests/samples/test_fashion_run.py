@@ -56,8 +56,42 @@ def test_pyramid_shapes_of_the_light_backbone():
     assert fashion_config.light_backbone_shape((128, 192, 3)).tolist() == [[32, 48], [16, 24], [8, 12], [4, 6], [2, 3]]
 
 
+def test_any_parameter_can_be_set():
+    words = ["--set", "OPTIMIZER=adamw", "--set", "RPN_ANCHOR_SCALES=(16, 32, 64, 128, 256)", "--set", "TRAIN_BN=None", "--set", "WEIGHT_DECAY=0.01"]
+    settings = fashion_options.parse(["train", *words]).settings
+    config = fashion_config.make_config("resnet50-256", 9, settings=settings)
+    config.validate()
+    assert (config.OPTIMIZER, config.TRAIN_BN, config.WEIGHT_DECAY) == ("adamw", None, 0.01)
+    assert config.RPN_ANCHOR_SCALES == (16, 32, 64, 128, 256)
+    assert fashion_options.parse(["train"]).settings == {}
+    assert fashion_options.parse(["evaluate"]).settings == {}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("OPTIMISER=adamw", "no parameter of Config; there is OPTIMIZER"),
+        ("optimizer=adamw", "no parameter of Config; there is OPTIMIZER"),
+        ("OPTIMIZER", "write NAME=VALUE"),
+        ("OPTIMIZER=", "write NAME=VALUE"),
+        ("NUM_CLASSES=3", "follows from the data"),
+        ("SEED=3", "--seed"),
+    ],
+)
+def test_a_setting_that_is_none_is_refused(capsys, text, message):
+    with pytest.raises(SystemExit):
+        fashion_options.parse(["train", "--set", text])
+    assert message in capsys.readouterr().err
+
+
+def test_a_resumed_run_keeps_its_settings_and_a_new_one_wins():
+    record = fashion_run.Record("small", ["hat"], settings={"OPTIMIZER": "sgd", "WEIGHT_DECAY": 0.1})
+    options = fashion_options.parse(["train", "--set", "WEIGHT_DECAY=0.2"])
+    assert fashion._settings(options, record) == {"OPTIMIZER": "sgd", "WEIGHT_DECAY": 0.2}
+
+
 def test_record_is_read_back(tmp_path):
-    record = fashion_run.Record("small", ["hat", "shoe"], dataset="/data", rle_from=0, val_share=0.2, seed=3)
+    record = fashion_run.Record("small", ["hat", "shoe"], dataset="/data", rle_from=0, val_share=0.2, seed=3, settings={"WEIGHT_DECAY": 0.1})
     record.write(str(tmp_path))
     assert fashion_run.Record.read(str(tmp_path / "mask_rcnn_fashion_0001.h5")) == record
     assert fashion_run.Record.read(str(tmp_path / "elsewhere" / "x.h5")) is None

@@ -163,7 +163,7 @@ def two_runs(tmp_path, monkeypatch):
         folders.append(str(folder))
         oracles[folder.name] = Oracle(blind_to)
 
-    def inference_model(variant, num_classes, logs, checkpoint=None):
+    def inference_model(variant, num_classes, logs, checkpoint=None, settings=None):
         assert checkpoint.endswith("_0010.h5")
         return oracles[Path(checkpoint).parent.name]
 
