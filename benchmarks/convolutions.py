@@ -117,9 +117,8 @@ def whole(way: str, size: int) -> Tasks:
     if way == "frozen":
         call = convert_variables_to_constants_v2(call.get_concrete_function(image))
 
-    def task() -> None:
-        for output in call(image):
-            output.numpy()
+    def task() -> list[np.ndarray]:
+        return [output.numpy() for output in call(image)]
 
     return Tasks({"trunk": task}, {})
 

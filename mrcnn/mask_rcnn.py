@@ -36,7 +36,6 @@ class MaskRCNN:
         log_dir: Folder of this run.
         checkpoint_path: Of its checkpoints, with the field {epoch:04d}.
         anchors: [A, 4] float64 anchors in pixels of the last image size asked for; None before.
-        optimizer_memory: What the optimizers of all stages have gathered, see `training.memory.Memory`.
         allow_random_weights: Set True to detect with layers that were never loaded or trained.
     """
 
@@ -67,11 +66,9 @@ class MaskRCNN:
         Raises:
             FileNotFoundError: there is none.
         """
-        return session.last(self.model_dir, self.config.NAME, describe=layout.describe, whole_epochs=True)
+        return self._last(whole_epochs=True)
 
-    def _last(self) -> str:
-        """What `find_last` finds; in training also the weights of a state inside an epoch, where the training was left."""
-        whole_epochs = self.mode != "training"
+    def _last(self, whole_epochs: bool) -> str:
         return session.last(self.model_dir, self.config.NAME, describe=layout.describe, whole_epochs=whole_epochs)
 
     def load_weights(
@@ -123,7 +120,7 @@ class MaskRCNN:
             path = spec[len("imagenet:") :]
             imagenet.load(self.keras_model, path, exclude=tuple(exclude or ()))  # refuses another kind of file
         else:
-            path = self._last() if kind == "last" else spec
+            path = self._last(whole_epochs=self.mode != "training") if kind == "last" else spec
         loaded = self.load_weights(path, by_name=True, exclude=exclude)
         if not loaded.loaded:
             raise ValueError(

@@ -6,7 +6,8 @@ Matplotlib is imported where it is used: a broken one costs the curves, not the 
 import os
 from collections.abc import Sequence
 
-from mrcnn.training import files, metrics, record
+from mrcnn import files
+from mrcnn.training import metrics, record
 
 FILE = "curves.png"
 

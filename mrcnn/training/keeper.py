@@ -12,7 +12,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from mrcnn.training import average, state
+from mrcnn.training import average, metrics, state
 from mrcnn.training.memory import Memory
 from mrcnn.training.rates import Rates
 from mrcnn.training.runs import Run
@@ -57,9 +57,10 @@ class Keeper:
             FloatingPointError: the loss or a weight is not finite; nothing is written.
             OSError: it could not be written.
         """
+        self._sync()
         self._require_finite(epoch, logs)
         path = self.run.checkpoint_path.format(epoch=epoch)
-        self._save(path, epoch, 0, {"pending": True, "logs": _numbers(logs)})
+        self._save(path, epoch, 0, {"pending": True, "logs": metrics.numbers(logs)})
         self.last = path
 
     def finish_epoch(self, logs: dict[str, Any], ended: bool) -> None:
@@ -71,13 +72,14 @@ class Keeper:
         """
         path = state.facts_path(self.run.log_dir, self.epoch, 0)
         stage = {**self.facts.get("stage", {}), "ended": ended}
-        facts = {**(state.facts_of(path) or {}), "pending": False, "logs": _numbers(logs), "stage": stage, **self._moving()}
+        facts = {**(state.facts_of(path) or {}), "pending": False, "logs": metrics.numbers(logs), "stage": stage, **self._moving()}
         state.write_facts(path, facts)
         state.drop_arrays(self.run.log_dir, STATES_KEPT)
         self._delete_checkpoints()
 
     def save_step(self, epoch: int, step: int) -> None:
         """Save the state after `step` steps of an epoch; the weights too lie in the state folder."""
+        self._sync()
         self._require_finite(epoch, {})
         means = {f"metric/{i}": keras.ops.convert_to_numpy(v) for i, v in enumerate(self.model.metrics_variables)}
         self._save(state.weights_path(self.run.log_dir, epoch, step), epoch, step, {"pending": False, "logs": {}}, means)
@@ -85,8 +87,6 @@ class Keeper:
 
     def _save(self, weights: str, epoch: int, step: int, facts: dict[str, Any], arrays: dict[str, np.ndarray] | None = None) -> None:
         started = time.monotonic()
-        if hasattr(self.model, "jax_state_sync"):
-            self.model.jax_state_sync()
         os.makedirs(os.path.dirname(weights), exist_ok=True)
         self.model.save_weights(weights)
         if getattr(self.model, "optimizer", None) is not None:
@@ -95,6 +95,11 @@ class Keeper:
         state.write(self.run.log_dir, weights, kept, {"epoch": epoch, "step": step, **self.facts, **facts, **self._moving()})
         self.epoch, self.step, self.saved = epoch, step, True
         self.seconds = max(self.seconds, time.monotonic() - started)
+
+    def _sync(self) -> None:
+        """On JAX, inside an epoch, weights and means are the step function's arrays; bring the variables up to them."""
+        if hasattr(self.model, "jax_state_sync"):
+            self.model.jax_state_sync()
 
     def _moving(self) -> dict[str, Any]:
         return {"rates": self.rates.note() if self.rates else {}, "callbacks": self.notes()}
@@ -232,10 +237,6 @@ class EpochDone(keras.callbacks.Callback):
         """The epoch is complete."""
         self.keeper.finish_epoch(logs or {}, bool(self.model.stop_training))
         self.noted = self.keeper.notes()
-
-
-def _numbers(logs: dict[str, Any]) -> dict[str, float]:
-    return {name: float(value) for name, value in logs.items() if isinstance(value, _NUMBERS)}
 
 
 def _plain(value: Any) -> Any:

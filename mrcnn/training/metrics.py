@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from mrcnn import files
 from mrcnn.log import log
-from mrcnn.training import files
 
 FILE = "metrics.csv"
 OLD_FILE = "training.csv"  # its name until 0.1.0

@@ -9,11 +9,12 @@ from typing import Any
 import cv2
 import numpy as np
 
+from mrcnn import files
 from mrcnn.evaluation import matching
 from mrcnn.log import log
 from mrcnn.ops import boxes
 from mrcnn.results import Detections
-from mrcnn.training import files, mean_average_precision
+from mrcnn.training import mean_average_precision
 from mrcnn.visualize import render
 
 NUM = 8

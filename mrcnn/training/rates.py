@@ -6,6 +6,7 @@ from typing import Any
 
 import keras
 
+from mrcnn.training import metrics
 from mrcnn.training.stages import Stage
 
 
@@ -51,7 +52,7 @@ class Rates(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Show the rate among the figures, and note what others have made of it."""
         if logs is not None:
-            logs["learning_rate"] = float(f"{self._get():.7g}")  # float32 knows no more digits: 0.01, not 0.009999999776
+            logs["learning_rate"] = metrics.learning_rate(self.model.optimizer)
 
     def note(self) -> dict[str, float | None]:
         """What a resumed training must know: see `resume`."""

@@ -6,8 +6,9 @@ import os
 import re
 from typing import Any
 
+from mrcnn import files
 from mrcnn.log import log
-from mrcnn.training import files, plain
+from mrcnn.training import plain
 
 FILE = "config.json"
 FORMAT = 1

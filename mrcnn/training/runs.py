@@ -3,7 +3,6 @@
 import datetime
 import os
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 _CHECKPOINT = re.compile(r"(?:.*[/\\])?(?P<folder>[^/\\]+?(?P<stamp>\d{8}T\d{4}))[/\\]mask_rcnn_[^/\\]+_(?P<epoch>\d{4,})\.h5$")
@@ -67,21 +66,6 @@ def checkpoints_of(folder: str) -> list[str]:
     place = os.path.abspath(folder)
     epochs = [(int(m["epoch"]), f) for f in os.listdir(folder) if (m := _CHECKPOINT.match(os.path.join(place, f)))]
     return [os.path.join(folder, file) for _, file in sorted(epochs, reverse=True)]
-
-
-def checkpoints(model_dir: str, name: str) -> Iterator[str]:
-    """Checkpoints of all runs of this name, newest run first, in a run the last epoch first.
-
-    Raises:
-        FileNotFoundError: there is no run of this name, or no checkpoint in any.
-    """
-    found = False
-    for folder in folders(model_dir, name):
-        for path in checkpoints_of(folder):
-            found = True
-            yield path
-    if not found:
-        raise FileNotFoundError(f"The runs of {name!r} in {os.path.abspath(model_dir)} hold no checkpoint yet (the first is written after an epoch).")
 
 
 def _pattern(folder: str, name: str) -> str:

@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from mrcnn.training import files
+from mrcnn import files
 
 FOLDER = "state"
 FORMAT = 1

@@ -5,7 +5,6 @@ Names and shapes are compared and every value is checked to be finite before the
 that raises leaves the network as it was.
 """
 
-import contextlib
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
@@ -13,6 +12,7 @@ from typing import Any
 import h5py
 import numpy as np
 
+from mrcnn import files
 from mrcnn.weights import layout, matching, model_layers
 from mrcnn.weights.report import LoadReport
 
@@ -96,21 +96,9 @@ def save(model: Any, path: str | os.PathLike[str], *, values: Mapping[str, np.nd
         OSError: the folder does not exist or cannot be written to.
     """
     path = os.fspath(path)
-    folder, name = os.path.split(os.path.abspath(path))
     weights = model_layers.weights_of(model)
-    # Not *.h5, so that no glob for checkpoints meets it.
-    partial = os.path.join(folder, f".{name}.{os.getpid()}.partial")
-    try:
-        with h5py.File(partial, "w") as file:
-            _write(file, weights, values or {})
-        with open(partial, "rb") as file:
-            os.fsync(file.fileno())
-        os.replace(partial, path)
-    except BaseException:
-        with contextlib.suppress(FileNotFoundError):
-            os.remove(partial)
-        raise
-    _sync_folder(folder)
+    with files.replacing(path) as partial, h5py.File(partial, "w") as file:
+        _write(file, weights, values or {})
 
 
 def _write(file: h5py.File, weights: dict[str, list[model_layers.NamedVariable]], values: Mapping[str, np.ndarray]) -> None:
@@ -134,13 +122,3 @@ def _write_names(group: h5py.Group, attribute: str, values: Sequence[str]) -> No
         return
     for i, part in enumerate(np.array_split(encoded, parts)):
         group.attrs[f"{attribute}{i}"] = part
-
-
-def _sync_folder(folder: str) -> None:
-    """Make the renaming last through a power cut, where the system lets a folder be opened."""
-    with contextlib.suppress(OSError):
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)

@@ -74,6 +74,21 @@ def test_bad_loss_in_the_first_epoch(keep):
         keep.save_epoch(1, {"loss": math.nan})
 
 
+@pytest.mark.parametrize("save", [lambda keep: keep.save_step(0, 3), lambda keep: keep.save_epoch(1, {"loss": 1.0})])
+def test_values_that_jax_holds_apart_are_fetched_before_anything_is_read(keep, save):
+    # Keras on JAX keeps weights and means outside of the variables during an epoch.
+    weight = keep.model.trainable_variables[0]
+    keep.model.jax_state_sync = lambda: weight.assign([np.nan, 0])
+    with pytest.raises(FloatingPointError, match="not finite"):
+        save(keep)
+    mean = keras.Variable(np.float32(1))
+    keep.model.metrics_variables = [mean]
+    keep.model.jax_state_sync = lambda: (weight.assign([5, 5]), mean.assign(7))
+    save(keep)
+    newest = state.read(state.paths(keep.run.log_dir)[0])
+    assert newest.arrays.get("metric/0", 7) == 7 and weight.numpy().tolist() == [5, 5]
+
+
 def test_state_inside_an_epoch_goes_when_the_epoch_is_done_and_old_arrays_too(keep):
     keep.save_step(0, 2)
     assert files(keep) == ["state/0000_000002.h5", "state/0000_000002.json", "state/0000_000002.npz"]

@@ -9,8 +9,9 @@ import keras
 import pytest
 import tiny
 
+from mrcnn import files
 from mrcnn.mask_rcnn import MaskRCNN
-from mrcnn.training import curves, files, metrics, pictures, record, recorder
+from mrcnn.training import curves, metrics, pictures, record, recorder
 from mrcnn.training.mean_average_precision import MeanAveragePrecisionCallback
 
 LOSSES = ("loss", "rpn_class_loss", "rpn_bbox_loss", "mrcnn_class_loss", "mrcnn_bbox_loss", "mrcnn_mask_loss")

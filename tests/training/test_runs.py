@@ -67,7 +67,7 @@ def test_checkpoints_come_newest_run_first_and_last_epoch_first(tmp_path):
     for folder, epochs in (("fashion20240101T0800", (1, 2)), ("fashion20230101T0800", (30,)), ("fashion20240101T0900", (9, 10000, 10))):
         for epoch in epochs:
             touch(tmp_path, folder, f"mask_rcnn_fashion_{epoch:04d}.h5")
-    names = [os.path.relpath(p, tmp_path) for p in runs.checkpoints(str(tmp_path), "Fashion")]
+    names = [os.path.relpath(p, tmp_path) for folder in runs.folders(str(tmp_path), "Fashion") for p in runs.checkpoints_of(folder)]
     assert names == [
         os.path.join(folder, f"mask_rcnn_fashion_{epoch:04d}.h5")
         for folder, epochs in (("fashion20240101T0900", (10000, 10, 9)), ("fashion20240101T0800", (2, 1)), ("fashion20230101T0800", (30,)))
@@ -78,24 +78,20 @@ def test_checkpoints_come_newest_run_first_and_last_epoch_first(tmp_path):
 def test_runs_of_names_that_begin_alike_are_not_mixed(tmp_path):
     touch(tmp_path, "fashion_big20250101T0800", "mask_rcnn_fashion_big_0001.h5")
     touch(tmp_path, "fashion20240101T0800", "mask_rcnn_fashion_0001.h5")
-    assert ["fashion20240101T0800" in p for p in runs.checkpoints(str(tmp_path), "fashion")] == [True]
+    assert runs.folders(str(tmp_path), "fashion") == [str(tmp_path / "fashion20240101T0800")]
 
 
-def test_run_without_a_checkpoint_is_passed_over(tmp_path):
-    (tmp_path / "fashion20250101T0800").mkdir()
+def test_other_files_of_a_run_are_no_checkpoints(tmp_path):
     path = touch(tmp_path, "fashion20240101T0800", "mask_rcnn_fashion_0001.h5")
     touch(tmp_path, "fashion20240101T0800", "notes_0002.h5")
-    assert list(runs.checkpoints(str(tmp_path), "fashion")) == [path]
+    assert runs.checkpoints_of(str(tmp_path / "fashion20240101T0800")) == [path]
 
 
-def test_no_run_and_no_checkpoint_are_errors_that_say_where(tmp_path):
+def test_no_run_is_an_error_that_says_where(tmp_path):
     with pytest.raises(FileNotFoundError, match="no run of 'fashion' in .*folders named fashionYYYYMMDDTHHMM.*Train first"):
-        next(runs.checkpoints(str(tmp_path), "fashion"))
+        runs.folders(str(tmp_path), "fashion")
     with pytest.raises(FileNotFoundError, match="no run of 'fashion'"):
-        next(runs.checkpoints(str(tmp_path / "absent"), "fashion"))
-    (tmp_path / "fashion20250101T0800").mkdir()
-    with pytest.raises(FileNotFoundError, match="hold no checkpoint yet"):
-        next(runs.checkpoints(str(tmp_path), "fashion"))
+        runs.folders(str(tmp_path / "absent"), "fashion")
 
 
 def test_braces_in_a_folder_are_no_fields_of_the_checkpoint_path(tmp_path):

@@ -1,8 +1,8 @@
-"""Small files of a run, written whole or not at all."""
+"""Files written whole or not at all."""
 
 import contextlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, BinaryIO
 
 
@@ -21,14 +21,27 @@ def write(path: str, content: str | bytes) -> None:
 
 
 def replace(path: str, write_to: Callable[[BinaryIO], Any]) -> None:
-    """As `write`, for content that a function writes to the open file. The rename outlasts a power cut, where the system lets folders be opened."""
+    """As `write`, for content that a function writes to the open file."""
+    os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
+    with replacing(path) as temporary, open(temporary, "wb") as file:
+        write_to(file)
+
+
+@contextlib.contextmanager
+def replacing(path: str) -> Iterator[str]:
+    """Yield a temporary path in the same folder; what the block has written there is synced, and then takes the place of `path`.
+
+    The name begins with a dot and ends in .partial, so that no glob for a run's files meets it. The rename outlasts a power cut, where the system
+    lets folders be opened.
+
+    Raises:
+        OSError: it can't be synced or renamed. As after any error in the block, the old file stays, and the temporary one does not.
+    """
     folder, name = os.path.split(os.path.abspath(path))
-    os.makedirs(folder, exist_ok=True)
     temporary = os.path.join(folder, f".{name}.{os.getpid()}.partial")
     try:
-        with open(temporary, "wb") as file:
-            write_to(file)
-            file.flush()
+        yield temporary
+        with open(temporary, "rb") as file:
             os.fsync(file.fileno())
         os.replace(temporary, path)
     except BaseException:

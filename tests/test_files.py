@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from mrcnn.training import files
+from mrcnn import files
 
 
 def test_a_file_is_replaced_and_nothing_else_is_left(tmp_path):
