@@ -37,6 +37,7 @@ RUN_COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", 
 RUN_LINES = ("-", (0, (5, 1.5)), (0, (1, 1)), (0, (5, 1.5, 1, 1.5)))
 _STAGE = {"color": "0.45", "linewidth": 1.0, "linestyle": (0, (1, 2))}
 _LOG_RATIO = 30.0  # values that differ by more than this are drawn on a logarithmic scale
+_LOG_SPAN = 1e4  # the most of it that is shown, from the greatest value down
 _FEW = 40  # epochs up to which each is marked by a point
 
 Columns = Mapping[str, Sequence[float]]
@@ -214,7 +215,10 @@ def _scale(ax: Axes) -> None:
     positive = values[values > 0]  # nan is not
     if len(positive) and positive.max() > _LOG_RATIO * positive.min():
         ax.set_yscale("log")
-        ax.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        if positive.max() > _LOG_SPAN * positive.min():  # the end of a cosine is almost 0: what lies that low says no more
+            ax.set_ylim(bottom=positive.max() / _LOG_SPAN)
+        shown = min(positive.max() / positive.min(), _LOG_SPAN)
+        ax.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if shown < 100 * _LOG_RATIO else (1.0,)))
         ax.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
         ax.yaxis.set_minor_formatter(NullFormatter())
     else:

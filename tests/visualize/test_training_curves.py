@@ -72,6 +72,11 @@ def test_losses_of_very_different_size_get_a_logarithmic_scale():
     assert (panels["total loss"].get_yscale(), panels["mask loss"].get_yscale()) == ("log", "linear")
 
 
+def test_what_is_almost_nothing_does_not_stretch_a_logarithmic_scale():
+    bottom, top = by_title(curves.draw_run(run(3, loss=[10.0, 1.0, 1e-10])))["total loss"].get_ylim()
+    assert bottom == pytest.approx(1e-3) and top >= 10
+
+
 def test_best_is_the_first_of_equals_and_passes_over_nan():
     table = {"epoch": [1, 2, 3, 4], "a": [math.nan, 0.5, 0.5, 0.25]}
     assert curves.best(table, "a", max) == (0.5, 2) and curves.best(table, "a", min) == (0.25, 4)
