@@ -134,6 +134,62 @@ def decode_coco(encoded: dict[str, Any] | Sequence[dict[str, Any]], shape: Seque
     return masks
 
 
+def compressed(encoded: dict[str, Any]) -> dict[str, Any]:
+    """Bring an encoding to pycocotools' own form.
+
+    Args:
+        encoded: {"size": [H, W], "counts": list, text or bytes}.
+
+    Returns:
+        {"size": [H, W], "counts": bytes}; counts that are compressed already are not looked at.
+
+    Raises:
+        ValueError: size or counts are missing, or a list of counts doesn't fill the size.
+
+    >>> compressed({"size": [2, 2], "counts": [1, 2, 1]})
+    {'size': [2, 2], 'counts': b'121'}
+    """
+    height, width = (int(n) for n in _checked(encoded)["size"])
+    counts = encoded["counts"]
+    if isinstance(counts, bytes | str):
+        return {"size": [height, width], "counts": counts.encode() if isinstance(counts, str) else counts}
+    return coco_mask.frPyObjects({"size": [height, width], "counts": _counts(encoded).tolist()}, height, width)
+
+
+def checked_coco(encoded: dict[str, Any]) -> dict[str, Any]:
+    """Return an encoding in pycocotools' own form, after reading all its counts.
+
+    Raises:
+        ValueError: it lacks size or counts, or the counts don't fill the size.
+
+    >>> checked_coco({"size": [2, 2], "counts": "121"})
+    {'size': [2, 2], 'counts': b'121'}
+    """
+    try:
+        _counts(_checked(encoded))
+        return compressed(encoded)
+    except (TypeError, IndexError) as error:
+        raise ValueError(f"A COCO mask is {{'size': [height, width], 'counts': …}}; got {str(encoded)[:80]}.") from error
+
+
+def to_coco(text: str, shape: Sequence[int], *, first_pixel: int = 1) -> dict[str, Any]:
+    """Write a "start length start length …" string as a COCO encoding, without its plane.
+
+    Args, raises: as `decode`.
+
+    Returns:
+        {"size": [H, W], "counts": bytes}.
+
+    >>> to_coco("2 1 3 1", (2, 2))
+    {'size': [2, 2], 'counts': b'121'}
+    """
+    height, width = int(shape[0]), int(shape[1])
+    starts, lengths = _runs(text, first_pixel)
+    _check_runs(starts, lengths, height, width, first_pixel)
+    edges = runs.odd(np.sort(np.concatenate([starts, starts + lengths])))  # runs that touch become one
+    return runs.encode(np.zeros(len(edges), np.int64), edges, 1, (height, width))[0]
+
+
 def area_coco(encoded: dict[str, Any] | Sequence[dict[str, Any]]) -> np.ndarray:
     """Return the number of mask pixels of an encoding, or of each of a list.
 
@@ -147,8 +203,8 @@ def area_coco(encoded: dict[str, Any] | Sequence[dict[str, Any]]) -> np.ndarray:
     2
     """
     if isinstance(encoded, dict):
-        return np.asarray(coco_mask.area(_compressed(encoded)), np.int64)
-    return np.array([coco_mask.area(_compressed(one)) for one in encoded], np.int64)
+        return np.asarray(coco_mask.area(compressed(encoded)), np.int64)
+    return np.array([coco_mask.area(compressed(one)) for one in encoded], np.int64)
 
 
 def iou_coco(
@@ -171,7 +227,7 @@ def iou_coco(
     if not len(encoded1) or not len(encoded2):
         return np.zeros((len(encoded1), len(encoded2)))
     crowd = np.zeros(len(encoded2), bool) if crowd is None else np.asarray(crowd)
-    sides = [[_compressed(one) for one in side] for side in (encoded1, encoded2)]
+    sides = [[compressed(one) for one in side] for side in (encoded1, encoded2)]
     return np.asarray(coco_mask.iou(*sides, crowd.astype(np.uint8).tolist()))
 
 
@@ -189,7 +245,7 @@ def boxes_coco(encoded: Sequence[dict[str, Any]]) -> np.ndarray:
     """
     if not len(encoded):
         return np.zeros((0, 4), np.int32)
-    x, y, width, height = np.asarray(coco_mask.toBbox([_compressed(one) for one in encoded])).T
+    x, y, width, height = np.asarray(coco_mask.toBbox([compressed(one) for one in encoded])).T
     boxes = np.stack([y, x, y + height, x + width], axis=1).astype(np.int32)
     return boxes * ((width > 0) & (height > 0))[:, None].astype(np.int32)
 
@@ -211,11 +267,11 @@ def merge_coco(encoded: Sequence[dict[str, Any]], *, intersect: bool = False) ->
     >>> int(area_coco(merge_coco(halves)))
     4
     """
-    compressed = [_compressed(one) for one in encoded]
-    sizes = {tuple(one["size"]) for one in compressed}
+    given = [compressed(one) for one in encoded]
+    sizes = {tuple(one["size"]) for one in given}
     if len(sizes) != 1:
-        raise ValueError(f"Only masks of one size can be merged; got {len(compressed)} of sizes {sorted(sizes)}.")
-    return coco_mask.merge(compressed, intersect=intersect)
+        raise ValueError(f"Only masks of one size can be merged; got {len(given)} of sizes {sorted(sizes)}.")
+    return coco_mask.merge(given, intersect=intersect)
 
 
 def _check_first_pixel(first_pixel: int) -> None:
@@ -280,25 +336,28 @@ def _counts(encoded: dict[str, Any]) -> np.ndarray:
     height, width = (int(n) for n in encoded["size"])
     counts = encoded["counts"]
     if isinstance(counts, bytes | str):
-        data, counts, value, shift = counts.encode() if isinstance(counts, str) else counts, [], 0, 0
-        for byte in data:
-            bits = byte - 48
-            value |= (bits & 31) << shift
-            shift += 5
-            if not bits & 32:
-                value -= (bits & 16) << (shift - 4)  # the sign bit of the last group
-                counts.append(value + (counts[-2] if len(counts) > 2 else 0))
-                value = shift = 0
-    counts = np.array(counts, np.int64)
+        counts = _uncompressed(counts.encode() if isinstance(counts, str) else counts)
+    try:
+        counts = np.array(counts, np.int64)
+    except (TypeError, ValueError, OverflowError):
+        raise ValueError(f"COCO mask: counts are whole numbers; got {str(counts)[:60]}.") from None
     if counts.sum() != height * width or counts.min(initial=0) < 0:
         raise ValueError(f"COCO mask: the counts add up to {counts.sum()}, not to {height} · {width} pixels.")
     return counts
 
 
-def _compressed(encoded: dict[str, Any]) -> dict[str, Any]:
-    """Bring an encoding to pycocotools' own form."""
-    height, width = (int(n) for n in _checked(encoded)["size"])
-    counts = encoded["counts"]
-    if isinstance(counts, bytes | str):
-        return {"size": [height, width], "counts": counts.encode() if isinstance(counts, str) else counts}
-    return coco_mask.frPyObjects({"size": [height, width], "counts": _counts(encoded).tolist()}, height, width)
+def _uncompressed(text: bytes) -> np.ndarray:
+    """Return the counts [C] int64 that a compressed text holds, see `_counts`; what is cut short at its end is left out."""
+    groups = np.frombuffer(text, np.uint8).astype(np.int64) - 48
+    last = np.flatnonzero((groups & 32) == 0)
+    if not len(last):
+        return np.zeros(0, np.int64)
+    first = np.concatenate([[0], last[:-1] + 1])
+    groups = groups[: last[-1] + 1]
+    place = np.arange(len(groups)) - np.repeat(first, last - first + 1)
+    shift = np.minimum(5 * place, 55)  # a text that is no encoding may hold longer values
+    values = np.add.reduceat((groups & 31) << shift, first)
+    values -= ((groups[last] & 16) << 1) << shift[last]  # the sign bit of the last group
+    for start in (1, 2):
+        values[start::2] = np.cumsum(values[start::2])
+    return values

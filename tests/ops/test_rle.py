@@ -155,3 +155,37 @@ def test_iou_of_encodings_is_that_of_the_masks():
     np.testing.assert_array_equal(rle.iou_coco(encoded[:2], encoded[2:], crowd), shared / whole)
     assert rle.iou_coco(encoded[5:], encoded[5:]).tolist() == [[0.0]]
     assert rle.iou_coco([], encoded).shape == (0, 6) and rle.iou_coco(encoded, []).shape == (6, 0)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_start_length_string_becomes_cocos_without_its_plane(seed):
+    mask = random_masks(seed)[..., 0]
+    assert rle.to_coco(rle.encode(mask), mask.shape) == rle.encode_coco(mask)
+    assert rle.to_coco(rle.encode(mask, first_pixel=0), mask.shape, first_pixel=0) == rle.encode_coco(mask)
+
+
+def test_runs_that_touch_or_come_in_any_order_become_one():
+    assert rle.to_coco("4 2 1 3", (3, 2)) == rle.to_coco("1 5", (3, 2))
+    assert rle.to_coco("", (3, 2)) == rle.encode_coco(np.zeros((3, 2)))
+    assert rle.to_coco("1 6", (3, 2)) == rle.encode_coco(np.ones((3, 2)))
+    with pytest.raises(ValueError, match="is not inside an image of height 3 and width 2"):
+        rle.to_coco("5 3", (3, 2))
+
+
+@pytest.mark.parametrize("share", [0.0, 0.001, 0.5, 1.0])
+def test_counts_of_any_length_are_read_as_pycocotools_wrote_them(share):
+    mask = np.random.default_rng(7).random((701, 523)) < share
+    encoded = coco_mask.encode(np.asfortranarray(mask.astype(np.uint8)))
+    assert np.array_equal(rle.decode_coco(encoded), mask)
+
+
+@pytest.mark.parametrize("counts", [[4, 5], "12", "", b"\xff\xff", {}, None, ["a"]])
+def test_counts_that_do_not_fill_the_size_are_refused(counts):
+    with pytest.raises(ValueError, match="COCO mask"):
+        rle.checked_coco({"size": [2, 2], "counts": counts})
+
+
+@pytest.mark.parametrize("encoded", [{}, [], None, {"size": [2], "counts": "121"}, {"size": None, "counts": "121"}])
+def test_what_is_no_encoding_is_refused(encoded):
+    with pytest.raises(ValueError):
+        rle.checked_coco(encoded)

@@ -1,0 +1,225 @@
+"""FormatDataset: the Dataset that `load` makes of a reader's findings."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from mrcnn.data import images
+from mrcnn.data.dataset import Dataset
+from mrcnn.data.formats import shapes
+from mrcnn.data.formats.parsed import Instance, Parsed, Photo, Report
+from mrcnn.ops import rle
+
+Classes = Sequence[str] | Mapping[str, str] | Dataset | None
+
+
+class FormatDataset(Dataset):
+    """Photos and instances that a format's files describe. Masks are decoded in `load_mask`, and never kept.
+
+    `image_info` of a photo holds, besides the usual: height, width, file (which describes it) and instances, a list of
+    `parsed.Instance` whose labels are the class ids of the photo's source.
+
+    Attributes:
+        report: what the reader left out or changed.
+    """
+
+    report: Report
+
+    def load_image(self, image_id: int) -> np.ndarray:
+        """Read a photo: [H, W, 3] uint8 RGB, upright.
+
+        Raises:
+            FileNotFoundError: it isn't there.
+            ValueError: it can't be read, or its size isn't the one that its masks have.
+        """
+        info, image = self._info(image_id), super().load_image(image_id)
+        if image.shape[:2] != (info["height"], info["width"]):
+            raise ValueError(
+                f"{info['path']} is {image.shape[0]} px high and {image.shape[1]} wide, but {info['file']} says height "
+                f"{info['height']}, width {info['width']}: the masks would not fit. Replace the photo or correct the file."
+            )
+        return image
+
+    def load_mask(self, image_id: int) -> tuple[np.ndarray, np.ndarray]:
+        """Decode the instances of a photo: masks [H, W, N] bool and class ids [N] int32, negative for crowds.
+
+        An instance without a pixel is left out.
+
+        Raises:
+            ValueError: a mask is broken; names file, photo and entry.
+            FileNotFoundError: the file of a mask has gone.
+        """
+        info = self._info(image_id)
+        height, width = info["height"], info["width"]
+        planes = self._each(shapes.decode, info)
+        seen = [plane.any() for plane in planes]
+        class_ids = self.image_class_ids(image_id)[np.array(seen, bool)]
+        shown = [plane for plane, some in zip(planes, seen, strict=True) if some]
+        return np.stack(shown, axis=-1) if shown else np.zeros((height, width, 0), bool), class_ids
+
+    def load_runs(self, image_id: int) -> tuple[list[dict[str, Any]], np.ndarray]:
+        """As `load_mask`, with the masks as COCO run lengths; outlines and run-length texts never become planes.
+
+        Returns:
+            N encodings {"size": [H, W], "counts": bytes}, and class ids [N] int32.
+        """
+        encoded = self._each(shapes.encode, self._info(image_id))
+        seen = rle.area_coco(encoded) > 0
+        return [one for one, some in zip(encoded, seen, strict=True) if some], self.image_class_ids(image_id)[seen]
+
+    def image_class_ids(self, image_id: int) -> np.ndarray:
+        """Return the class of each instance without decoding one: [N] int32, negative for crowds."""
+        info = self._info(image_id)
+        ids = [self.map_source_class_id(f"{info['source']}.{one.label}") * (-1 if one.crowd else 1) for one in info["instances"]]
+        return np.array(ids, np.int32)
+
+    def image_reference(self, image_id: int) -> str:
+        """Return the photo's path, or its name where it has none."""
+        info = self._info(image_id)
+        return info["path"] or str(info["id"])
+
+    def _each(self, convert: Callable, info: dict[str, Any]) -> list[Any]:
+        """Convert the instances of a photo, and say which one can't be."""
+        found, files = [], {}
+        for instance in info["instances"]:
+            try:
+                found.append(convert(instance.shape, info["height"], info["width"], files))
+            except (ValueError, FileNotFoundError) as error:
+                raise type(error)(f"{info['file']}, {instance.entry}, image {info['id']}: {error}") from error
+        return found
+
+
+def build(found: Parsed, report: Report, source: str, classes: Classes, folders: Sequence[str], keep_missing: bool) -> FormatDataset:
+    """Make a prepared data set of what a reader found.
+
+    Args:
+        found: photos and instances.
+        report: goes on counting.
+        source: name of the source in the data set.
+        classes: see `mrcnn.data.formats.load`.
+        folders: where to look for photos, instead of the reader's own.
+        keep_missing: see there.
+
+    Raises:
+        FileNotFoundError: none of the photos is there.
+        ValueError: nothing that could be used is left; the message says why.
+    """
+    dataset = FormatDataset()
+    dataset.report = report
+    names = found.labels if found.labels is not None else _discovered(found.photos)
+    chosen, table = _chosen(names, found.labels is not None, classes, report)
+    for class_id, name in table:
+        dataset.add_class(source, class_id, name)
+    places = list(folders or found.folders)
+    looked_for = 0
+    for photo in found.photos:
+        path = photo.path or _path(photo.name, places)
+        if path is None and not (keep_missing and photo.size):
+            report.missing.append(photo.name)
+            looked_for += 1
+            continue
+        size = photo.size or _size(path, report)
+        if size is not None:
+            kept = _kept(photo, size, names, chosen, report)
+            dataset.add_image(source, photo.id, path, height=size[0], width=size[1], file=photo.file, instances=kept)
+    if looked_for and not dataset.image_info:
+        where = ", ".join(dict.fromkeys(places)) or f"the folder of {found.photos[0].file}"
+        raise FileNotFoundError(
+            f"{report.path}: none of its {looked_for} photos (such as {report.missing[0]}) is in {where}. Say where with images=FOLDER."
+        )
+    report.say()
+    dataset.prepare()
+    return dataset
+
+
+def _discovered(photos: Sequence[Photo]) -> dict[str, str]:
+    labels = {instance.label for photo in photos for instance in photo.instances}
+    return {label: str(label) for label in sorted(labels, key=str)}
+
+
+def _chosen(
+    names: Mapping[Any, str], listed: bool, classes: Classes, report: Report
+) -> tuple[dict[Any, Any], list[tuple[Any, str]]]:
+    """Map a source's classes to those wanted.
+
+    Args:
+        names: {label: name}.
+        listed: the source lists its classes, so that a name not among them is a slip.
+        classes: what is wanted.
+        report: for the path in messages.
+
+    Returns:
+        {label: class id}, and the classes as (id, name) in their order.
+    """
+    if classes is None:
+        ids = {label: label if listed else number for number, label in enumerate(names, start=1)}
+        return ids, [(ids[label], name) for label, name in names.items()]
+    if isinstance(classes, str):
+        raise ValueError(f"classes={classes!r}: a list of names is expected, such as [{classes!r}].")
+    if isinstance(classes, Dataset):
+        table = [(info["id"], info["name"]) for info in classes.class_info[1:]]
+        ids = {name: class_id for class_id, name in table}
+        return {label: ids[name] for label, name in names.items() if name in ids}, table
+    renamed = dict(classes) if isinstance(classes, Mapping) else {name: name for name in classes}
+    wanted = {label: renamed[key] for label, name in names.items() if (key := _key(name, renamed)) is not None}
+    unknown = [key for key in renamed if not any(_key(name, [key]) is not None for name in names.values())]
+    if unknown and (listed or not wanted):
+        known = ", ".join(names.values())
+        raise ValueError(f"{report.path} has no class {', '.join(map(repr, unknown))}. It has: {known or 'none'}.")
+    ids: dict[str, Any] = {}
+    for name in renamed.values():
+        first = next((label for label, ours in wanted.items() if ours == name), None) if listed else None
+        ids.setdefault(name, len(ids) + 1 if first is None else first)
+    return {label: ids[name] for label, name in wanted.items()}, [(class_id, name) for name, class_id in ids.items()]
+
+
+def _key(name: str, wanted: Any) -> str | None:
+    """Return the name by which a class is asked for: the whole, or the part before the comma that pictures show."""
+    short = name.split(",")[0]
+    return name if name in wanted else short if short in wanted else None
+
+
+def _path(name: str, folders: Sequence[str]) -> str | None:
+    for folder in folders:
+        for part in dict.fromkeys((name, os.path.basename(name))):
+            path = os.path.join(folder, part)
+            if os.path.isfile(path):
+                return path
+    return None
+
+
+def _size(path: str | None, report: Report) -> tuple[int, int] | None:
+    """Return (height, width) of an image file as `images.read` will turn it, from its header."""
+    try:
+        with Image.open(path) as image:
+            width, height = image.size
+            turned = image.getexif().get(0x0112, 1) in (5, 6, 7, 8)
+        return (width, height) if turned else (height, width)
+    except Exception:  # Pillow's plugins raise whatever they like; OpenCV may know the file, and says what is wrong with it
+        try:
+            return images.read(path).shape[:2]
+        except (ValueError, OSError) as error:
+            report.unreadable.append(str(error))
+            return None
+
+
+def _kept(
+    photo: Photo, size: tuple[int, int], names: Mapping[Any, str], chosen: Mapping[Any, Any], report: Report
+) -> list[Instance]:
+    """Return the instances of a photo that are wanted and have a part inside it."""
+    kept = []
+    for instance in photo.instances:
+        if instance.label not in chosen:
+            report.other_classes[names[instance.label]] += 1
+        elif shapes.beside(instance.shape, *size):
+            report.outside.append(f"{photo.name}, {instance.entry}")
+        else:
+            if shapes.leaves(instance.shape, *size):
+                report.clipped.append(f"{photo.name}, {instance.entry}")
+            kept.append(instance._replace(label=chosen[instance.label]))
+    return kept
