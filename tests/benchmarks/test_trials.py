@@ -1,11 +1,14 @@
 import json
+import pathlib
 
 import numpy as np
 import pytest
 
-from benchmarks import long_tail, techniques, trials
+from benchmarks import long_tail, small_sets, techniques, trials
 from mrcnn.data import class_weights
 from mrcnn.training import stages
+
+SHARED = pathlib.Path(__file__).resolve().parents[3] / "shared" / "data"
 
 
 def test_every_schedule_of_a_technique_takes_the_same_epochs():
@@ -53,3 +56,17 @@ def test_each_trial_is_a_valid_configuration(name):
     assert (config.SEED, config.STEPS_PER_EPOCH) == (4, 7)
     if name.startswith("weights"):
         np.testing.assert_array_equal(config.CLASS_WEIGHTS, class_weights.from_counts(counts, name.split("-")[1]))
+
+
+@pytest.mark.parametrize(("name", "folder", "classes"), [("nuts", "nuts_labelme", 3), ("nuclei", "dsb2018_mini", 1)])
+def test_each_small_set_is_read_whole_and_its_configuration_is_valid(name, folder, classes):
+    if not (SHARED / folder).is_dir():
+        pytest.skip(f"needs {SHARED / folder}")
+    train, val = small_sets.CASES[name].read(str(SHARED / folder))
+    counts = [sum(len(one.image_class_ids(i)) for i in one.image_ids) for one in (train, val)]
+    assert counts == {"nuts": [134, 31], "nuclei": [459, 113]}[name]  # as their READMEs say
+    assert train.class_names == val.class_names and train.num_classes == 1 + classes
+    config = small_sets.config(name, train, seed=3)
+    config.validate()
+    assert max(len(train.image_class_ids(i)) for i in train.image_ids) <= config.MAX_GT_INSTANCES
+    stages.read(small_sets.CASES[name].stages)
