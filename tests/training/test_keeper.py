@@ -85,7 +85,7 @@ def test_values_that_jax_holds_apart_are_fetched_before_anything_is_read(keep, s
     keep.model.metrics_variables = [mean]
     keep.model.jax_state_sync = lambda: (weight.assign([5, 5]), mean.assign(7))
     save(keep)
-    newest = state.read(state.paths(keep.run.log_dir)[0])
+    newest = state.read(next(state.paths(keep.run.log_dir)))
     assert newest.arrays.get("metric/0", 7) == 7 and weight.numpy().tolist() == [5, 5]
 
 
