@@ -103,7 +103,7 @@ class MaskRCNN:
 
         Raises:
             FileNotFoundError, ValueError: see `load_weights` and `find_last`.
-            download.DownloadError: the file could not be fetched.
+            fetch.DownloadError: the file could not be fetched.
         """
         spec = os.fspath(spec)
         kind = spec.lower()

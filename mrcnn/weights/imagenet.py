@@ -19,7 +19,8 @@ from typing import Any
 
 import numpy as np
 
-from mrcnn.weights import download, layout, legacy_h5, matching, model_layers, names
+from mrcnn import fetch
+from mrcnn.weights import layout, legacy_h5, matching, model_layers, names
 from mrcnn.weights.report import LoadReport
 
 FILE_EPSILON = 1.001e-5
@@ -31,7 +32,7 @@ _RGB_CONV1 = frozenset({"68965b520f61920c34a0a29a71bd8ce8e6e7109e689374e25bf45c3
 
 
 def fetch(
-    backbone: str, folder: str | os.PathLike[str] | None = None, progress: download.Progress | None = None
+    backbone: str, folder: str | os.PathLike[str] | None = None, progress: fetch.Progress | None = None
 ) -> str:
     """Return the path of Keras' ImageNet file for a backbone, downloading it where it is not there yet.
 
@@ -42,7 +43,7 @@ def fetch(
 
     Raises:
         ValueError: Keras publishes no file for this backbone.
-        download.DownloadError: it cannot be had; the message says how to put it there by hand.
+        fetch.DownloadError: it cannot be had; the message says how to put it there by hand.
     """
     if backbone not in _MD5:
         raise ValueError(
@@ -53,7 +54,7 @@ def fetch(
         folder = Path(os.environ.get("KERAS_HOME", Path.home() / ".keras")) / "models"
     name = f"{backbone}_weights_tf_dim_ordering_tf_kernels_notop.h5"
     path = os.path.join(os.fspath(folder), name)
-    download.fetch(_URL + name, path, md5=_MD5[backbone], progress=progress)
+    fetch.fetch(_URL + name, path, md5=_MD5[backbone], progress=progress)
     return path
 
 
