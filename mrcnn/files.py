@@ -20,19 +20,23 @@ def write(path: str, content: str | bytes) -> None:
     replace(path, lambda file: file.write(data))
 
 
-def replace(path: str, write_to: Callable[[BinaryIO], Any]) -> None:
+def replace(path: str, write_to: Callable[[BinaryIO], Any], *, sync: bool = True) -> None:
     """As `write`, for content that a function writes to the open file."""
     os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
-    with replacing(path) as temporary, open(temporary, "wb") as file:
+    with replacing(path, sync=sync) as temporary, open(temporary, "wb") as file:
         write_to(file)
 
 
 @contextlib.contextmanager
-def replacing(path: str) -> Iterator[str]:
+def replacing(path: str, *, sync: bool = True) -> Iterator[str]:
     """Yield a temporary path in the same folder; what the block has written there is synced, and then takes the place of `path`.
 
     The name begins with a dot and ends in .partial, so that no glob for a run's files meets it. The rename outlasts a power cut, where the system
     lets folders be opened.
+
+    Args:
+        path: The file to write or replace.
+        sync: Whether to wait until the content is safe on the disk. False for thousands of files that can be had again.
 
     Raises:
         OSError: it can't be synced or renamed. As after any error in the block, the old file stays, and the temporary one does not.
@@ -41,13 +45,16 @@ def replacing(path: str) -> Iterator[str]:
     temporary = os.path.join(folder, f".{name}.{os.getpid()}.partial")
     try:
         yield temporary
-        with open(temporary, "rb") as file:
-            os.fsync(file.fileno())
+        if sync:
+            with open(temporary, "rb") as file:
+                os.fsync(file.fileno())
         os.replace(temporary, path)
     except BaseException:
         with contextlib.suppress(OSError):
             os.remove(temporary)
         raise
+    if not sync:
+        return
     with contextlib.suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY)
         try:
