@@ -99,5 +99,5 @@ def _require_room(folder: str, needed: int, path: str) -> None:
     free = shutil.disk_usage(place).free
     if needed and needed + _SPARE_BYTES > free:
         raise OSError(
-            f"{path} unpacks to {needed / 1e9:.1f} GB more, but the disk of {folder} has {free / 1e9:.1f} GB free: make room, or choose another folder."
+            f"{path} unpacks to {needed / 1e9:.1f} GB more, but the disk of {folder} has {free / 1e9:.1f} GB free: make room, or choose another one."
         )
