@@ -48,7 +48,7 @@ class MaskRCNN:
         self._optimizer: keras.optimizers.Optimizer | None = None
         self._compiled: tuple[Any, Any] = (None, None)  # what the model was last compiled for, and the learning rate
         self._session = session.Session()
-        self._started = False
+        self._started, self._claimed = False, None  # whether anything was trained; the folder that was made for it
         self._report: report.LoadReport | None = None
         self.set_log_dir()
 
@@ -87,7 +87,7 @@ class MaskRCNN:
             ValueError: it does not fit, or can't be read; the message says what to do. The network is unchanged then.
         """
         self._report = loader.load(self.keras_model, filepath, by_name=by_name, exclude=tuple(exclude or ()))
-        found = self._session.load(os.fspath(filepath)) if self.mode == "training" and not exclude else None
+        found = self._session.load(os.fspath(filepath), only_weights=self.mode != "training" or bool(exclude))
         checkpoint = found.checkpoint if found else os.fspath(filepath)  # a state inside an epoch has its weights elsewhere
         self.set_log_dir(checkpoint, verbose=verbose)
         return self._report
@@ -189,10 +189,13 @@ class MaskRCNN:
         if model_path and verbose and (run or self.mode == "training"):
             name = os.path.basename(os.fspath(model_path))
             log(f"Re-starting from epoch {run.epoch}" if run else f"{name} is not a checkpoint of a run: training starts a new one at epoch 0.")
+        if run is None:
+            self._session.forget()  # a state loaded before tells of another run
         self._use(run or runs.new(self.model_dir, self.config.NAME))
 
-    def _use(self, run: runs.Run) -> None:
+    def _use(self, run: runs.Run) -> str:
         self.epoch, self.log_dir, self.checkpoint_path = run.epoch, run.log_dir, run.checkpoint_path
+        return run.log_dir
 
     def train(
         self, train_dataset: Dataset, val_dataset: Dataset | None, learning_rate: float, epochs: int, layers: str, augmentation: Any = None,
@@ -211,7 +214,7 @@ class MaskRCNN:
             no_augmentation_sources: Sources of the data set whose images are left as they are.
 
         Returns:
-            Keras' History; None if `epochs` were already done.
+            Keras' History; None if `epochs` were already done, or a call before was left by TIME_LIMIT.
 
         Raises:
             ValueError: wrong mode, bad data, layers that match nothing.
@@ -222,6 +225,8 @@ class MaskRCNN:
         if not callable(learning_rate):
             training_stages.check_rate(learning_rate)
         epochs = int(epochs)
+        if self._session.over(self.config.TIME_LIMIT):
+            return None
         if epochs < self.epoch or (epochs == self.epoch and not self._session.pending):
             more = f"Pass epochs={self.epoch + epochs} for {epochs} more."
             log(f"Nothing to train: epochs = {epochs} is the total to reach, and {self.epoch} are done. {more}")
@@ -247,7 +252,7 @@ class MaskRCNN:
             no_augmentation_sources: As in `train`.
 
         Returns:
-            Keras' History over all stages; None if all were done already.
+            Keras' History over all stages; None if all were done already, or a call before was left by TIME_LIMIT.
 
         Raises:
             ValueError: wrong mode, bad data, an impossible stage.
@@ -256,6 +261,8 @@ class MaskRCNN:
         stages = training_stages.read(stages)
         for stage in stages:
             layer_groups.matching(self.keras_model, stage.layers)
+        if self._session.over(self.config.TIME_LIMIT):
+            return None
         plan = self._session.plan(stages, self.epoch)
         if not plan:
             total = sum(stage.epochs for stage in stages)
@@ -296,9 +303,9 @@ class MaskRCNN:
         self.epoch = epoch
 
     def _claim_folder(self) -> None:
-        """Another run may have taken the folder of a new run since this model was made."""
-        if self.epoch == 0 and not self._started and self._session.resume is None and os.path.exists(self.log_dir):
-            self._use(runs.new(self.model_dir, self.config.NAME))
+        """Make the folder of a new run."""
+        if self.epoch == 0 and self._claimed != self.log_dir and not self._started and self._session.resume is None:
+            self._claimed = self._use(runs.claim(runs.Run(self.log_dir, self.checkpoint_path), self.model_dir, self.config.NAME))
 
     def _anchors_for_targets(self, image_shape: tuple[int, ...]) -> np.ndarray:
         """Anchors in pixels, kept by image size. Called from the loader's threads."""
@@ -377,11 +384,9 @@ class MaskRCNN:
         return inspect.ancestor(self.keras_model, name)
 
     def find_trainable_layer(self, layer: Any) -> Any:
-        """The layer that owns the weights; wrappers are gone, so it is the layer itself."""
-        return layer
+        return layer  # it owns its weights itself: there are no wrappers any more
 
     def get_trainable_layers(self) -> list[Any]:
-        """Layers that own weights, nested models opened."""
         return list(layer_groups.trainable_layers(self.keras_model))
 
     def run_graph(

@@ -12,7 +12,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from mrcnn.training import average, metrics, state
+from mrcnn.log import log
+from mrcnn.training import average, branch, metrics, state
 from mrcnn.training.memory import Memory
 from mrcnn.training.rates import Rates
 from mrcnn.training.runs import Run
@@ -42,11 +43,18 @@ class Keeper:
         self.model: Any = None
         self.rates: Rates | None = None
         self.callbacks: Sequence[keras.callbacks.Callback] = ()
+        self._told = False
         self.fresh: list[dict[str, Any]] = []  # what the callbacks held when training began
 
-    def begin(self, model: Any, rates: Rates, callbacks: Sequence[keras.callbacks.Callback]) -> None:
-        """Take what a fit works with; called before it. What a killed process left half written goes."""
+    def begin(self, model: Any, rates: Rates, callbacks: Sequence[keras.callbacks.Callback], step: int = 0) -> None:
+        """Take what a fit works with; called before it. What a killed process left half written goes, what is later than the start is set aside.
+
+        Args:
+            model, rates, callbacks: See the attributes.
+            step: Steps of the first epoch that are done.
+        """
         self.model, self.rates, self.callbacks = model, rates, callbacks
+        branch.set_aside_after(self.run, step)
         os.makedirs(os.path.join(self.run.log_dir, state.FOLDER), exist_ok=True)
         state.sweep(self.run.log_dir)
 
@@ -70,6 +78,9 @@ class Keeper:
             logs: All figures of the epoch.
             ended: Whether a callback ended the stage.
         """
+        if self.keep_best and self.keep_best not in logs and not self._told:
+            self._told = True
+            log(f"KEEP_BEST = {self.keep_best!r} is none of this epoch's figures: no best checkpoint is kept. There are: {', '.join(sorted(logs))}.")
         path = state.facts_path(self.run.log_dir, self.epoch, 0)
         stage = {**self.facts.get("stage", {}), "ended": ended}
         facts = {**(state.facts_of(path) or {}), "pending": False, "logs": metrics.numbers(logs), "stage": stage, **self._moving()}
@@ -168,8 +179,12 @@ def restore(model: keras.Model, arrays: dict[str, np.ndarray]) -> None:
 
 
 def numbers_of(callback: keras.callbacks.Callback) -> dict[str, Any]:
-    """Attributes of a callback that are numbers, or None, by name."""
-    return {name: _plain(value) for name, value in vars(callback).items() if value is None or isinstance(value, _NUMBERS)}
+    """Attributes of a callback that are numbers, or None, by name.
+
+    Not `min_delta` of Keras' monitors: it is a setting whose sign they turn at the first epoch's end, after a resume as well.
+    """
+    settings = ("min_delta",) if hasattr(callback, "monitor_op") else ()
+    return {k: _plain(v) for k, v in vars(callback).items() if (v is None or isinstance(v, _NUMBERS)) and k not in settings}
 
 
 def resume_callbacks(callbacks: Sequence[keras.callbacks.Callback], noted: Sequence[dict[str, Any]]) -> None:

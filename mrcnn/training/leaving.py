@@ -39,7 +39,7 @@ class Leaving(keras.callbacks.Callback):
         self._first_step, self._offset = first_step, 0
         self._epoch = keeper.epoch
         self._training_logs: dict[str, Any] = {}
-        self._seconds = {"step": 0.0, "validation": 0.0}  # the longest
+        self._seconds = {"step": 0.0, "end": 0.0}  # the longest; an epoch's end is validation, checkpoint, mAP and all other callbacks
         self._since = time.monotonic()
         self._before: dict[int, Any] = {}
 
@@ -79,24 +79,19 @@ class Leaving(keras.callbacks.Callback):
             if self._must_leave(self._seconds["step"]):
                 self.keeper.save_step(self._epoch, step)
                 self._leave(f"step {step} of epoch {self._epoch + 1}")
-        elif self._must_leave(self._seconds["validation"]):
-            self._leave_before_validation()
-
-    def on_test_begin(self, logs: dict[str, Any] | None = None) -> None:
-        """Take the time of validation."""
+            return
         self._since = time.monotonic()
+        if self._must_leave(self._seconds["end"]):
+            self._leave_before_validation()
 
     def on_test_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         """Leave in the middle of validation: it is done again."""
         if not self.keeper.saved and self._must_leave(0.0):
             self._leave_before_validation()
 
-    def on_test_end(self, logs: dict[str, Any] | None = None) -> None:
-        """Take the time of validation."""
-        self._note("validation")
-
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Leave between two epochs."""
+        self._note("end")
         if not self.model.stop_training and self._must_leave(self._seconds["step"]):
             self._leave(f"the end of epoch {epoch + 1}")
 

@@ -33,6 +33,20 @@ def new(model_dir: str, name: str, now: datetime.datetime | None = None) -> Run:
         now += datetime.timedelta(minutes=1)
 
 
+def claim(run: Run, model_dir: str, name: str) -> Run:
+    """Make the folder of a new run; where it is there by now, another run's, that of the next free minute.
+
+    Returns:
+        The run whose folder this process has made.
+    """
+    while True:
+        try:
+            os.makedirs(run.log_dir)
+            return run
+        except FileExistsError:
+            run = new(model_dir, name)
+
+
 def of_checkpoint(path: str, model_dir: str, name: str) -> Run | None:
     """The run that a checkpoint belongs to, to be continued; None if the path is not named like one.
 

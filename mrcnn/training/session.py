@@ -51,15 +51,20 @@ class Session:
     def __init__(self) -> None:
         self.memory, self.resume, self.restored = Memory(), None, False
         self._started: float | None = None
+        self._left_at: float | None = None  # the limit that was reached
 
-    def load(self, weights: str) -> state.State | None:
+    def load(self, weights: str, only_weights: bool = False) -> state.State | None:
         """Take the state that belongs to a weight file just loaded, if there is one; forget what was before.
+
+        Args:
+            weights: The file.
+            only_weights: Look for no state.
 
         Returns:
             The state; also one whose arrays were dropped, so that only the weights go on.
         """
-        self.memory, self.resume, self.restored = Memory(), None, True
-        path = state.of_weights(weights)
+        self.forget()
+        path = None if only_weights else state.of_weights(weights)
         if path is None:
             return None
         try:
@@ -79,8 +84,9 @@ class Session:
 
         A stage ends early where a callback stopped it (EarlyStopping): the next then begins at once. A saved state knows where its stage began.
         """
-        noted = self.resume.facts.get("stage", {}) if self.resume else {}
-        known = noted.get("count") == len(stages) and noted.get("start", epoch + 1) <= epoch
+        noted = self._noted()
+        index = noted.get("index", 0)
+        known = bool(noted.get("count")) and noted["start"] <= epoch and index < len(stages) and stages[index].layers == noted["layers"]
         planned, start = [], 0
         for index, stage in enumerate(stages):
             if known and index == noted["index"]:
@@ -96,9 +102,24 @@ class Session:
 
     def single(self, layers: str, learning_rate: Any, epochs: int, epoch: int) -> Planned:
         """One call of train as a stage; it began where the saved state of such a call says, else now."""
-        noted = self.resume.facts.get("stage", {}) if self.resume else {}
+        noted = self._noted()
         start = noted["start"] if noted.get("count") == 0 and noted.get("layers") == layers and noted["start"] <= epoch else epoch
         return Planned(Stage(layers, learning_rate, max(1, epochs - start)), start)
+
+    def _noted(self) -> dict[str, Any]:
+        """The stage of the saved state; empty where there is none."""
+        return self.resume.facts.get("stage", {}) if self.resume else {}
+
+    def forget(self) -> None:
+        """Weights of another origin, or a new run: what was gathered belongs to neither."""
+        self.memory, self.resume, self.restored = Memory(), None, True
+
+    def over(self, limit: float | None) -> bool:
+        """Whether a time limit has ended this training already: what a script asks for next is not begun. Says so."""
+        over = limit is not None and limit == self._left_at
+        if over:
+            log("Nothing to train: TIME_LIMIT has been reached. What is saved goes on in another process, or with another TIME_LIMIT.")
+        return over
 
     @property
     def pending(self) -> bool:
@@ -125,26 +146,38 @@ class Session:
             Whether the stage was left before its end, by a time limit say. (A callback that stops it ends it.)
         """
         self._started = time.monotonic() if self._started is None else self._started
-        resume, self.resume, self.restored = self.resume, None, False
         train, validation = feeds
-        step = resume.facts["step"] if resume else 0
+        step = self.resume.facts["step"] if self.resume else 0
+        if step >= train.steps:
+            raise ValueError(
+                f"The training was left after step {step} of epoch {run.epoch + 1}, and an epoch now has {train.steps}. Set STEPS_PER_EPOCH above "
+                f"{step} to go on there, or load the checkpoint of epoch {run.epoch} by its path."
+            )
+        resume, self.resume, self.restored = self.resume, None, False
         if resume:
             self._compare(resume, order_of(train))
             keeper.restore(model, resume.arrays)
-        stage = {"index": planned.index, "count": planned.count, "start": planned.start, "layers": planned.stage.layers, "ended": False}
+        stage = {**describe(planned), "ended": False}
+        before = resume.facts.get("stage", {}) if resume else {}
+        goes_on = not before.get("ended") and all(before.get(name) == stage[name] for name in ("index", "start", "layers"))
         facts = {"stage": stage, "order": order_of(train), "config": plain.attributes(config), **versions()}
         keep = keeper.Keeper(run, self.memory, facts, config.KEEP_LAST, config.KEEP_BEST)
         rates = Rates(planned.stage, planned.start, train.steps, step)
+        if goes_on and all(before.get(name) == stage[name] for name in ("rate", "schedule")):
+            rates.resume(resume.facts.get("rates", {}))
         deadline = None if config.TIME_LIMIT is None else self._started + config.TIME_LIMIT
         try:
             leaving = trainer.fit(
-                model, train.at(run.epoch, step), validation, keep, rates, planned.end, resume=resume, custom_callbacks=custom_callbacks,
-                deadline=deadline, history=history, more=planned.index + 1 < planned.count,
+                model, train.at(run.epoch, step), validation, keep, rates, planned.end, resume=resume,
+                noted=resume.facts.get("callbacks", ()) if goes_on else (), custom_callbacks=custom_callbacks, deadline=deadline, history=history,
+                more=planned.index + 1 < planned.count,
             )  # fmt: skip
         finally:
             moved(keep.epoch)
         if leaving.reason is None:
             return False
+        if leaving.signal is None:
+            self._left_at = config.TIME_LIMIT
         self.resume = state.read(state.facts_path(run.log_dir, keep.epoch, keep.step))
         leaving.leave_as_asked()
         return True
@@ -156,6 +189,15 @@ class Session:
         changed = [f"{name} {before.get(name)!r} is now {value!r}" for name, value in order.items() if before.get(name) != value]
         if changed:
             log(f"The data are not those of the saved state ({'; '.join(changed)}): the training goes on, but not exactly as it would have.")
+
+
+def describe(planned: Planned) -> dict[str, Any]:
+    """What a state says of the stage it lies in. A saved rate or patience is taken up again in this very stage only."""
+    stage = planned.stage
+    rate = plain.encode(stage.learning_rate.get_config() if hasattr(stage.learning_rate, "get_config") else stage.learning_rate)
+    return {
+        "index": planned.index, "count": planned.count, "start": planned.start, "layers": stage.layers, "rate": rate, "schedule": str(stage.schedule),
+    }  # fmt: skip
 
 
 def order_of(feed: Feed) -> dict[str, Any]:

@@ -140,6 +140,12 @@ def paths(run_dir: str) -> Iterator[str]:
     yield from (os.path.join(folder, name) for _, _, name in found)
 
 
+def position(path: str) -> tuple[int, int]:
+    """Finished epochs and steps of the next one that a state's name tells."""
+    match = _NAME.fullmatch(os.path.basename(path))
+    return int(match[1]), int(match[2])
+
+
 def of_weights(weights: str) -> str | None:
     """Facts of the state that a weight file belongs to: beside it, or in the state folder beside it; None if there is none."""
     weights = os.path.abspath(weights)

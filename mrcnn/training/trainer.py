@@ -59,7 +59,8 @@ def feeds(
 
 def fit(
     model: keras.Model, train: Feed, validation: Feed | None, keeper: Keeper, rates: Rates, epochs: int, *, resume: State | None = None,
-    custom_callbacks: Sequence[keras.callbacks.Callback] = (), deadline: float | None = None, history: Figures | None = None, more: bool = False,
+    noted: Sequence[dict[str, Any]] = (), custom_callbacks: Sequence[keras.callbacks.Callback] = (), deadline: float | None = None,
+    history: Figures | None = None, more: bool = False,
 ) -> Leaving:  # fmt: skip
     """Train from where the keeper stands to `epochs`.
 
@@ -74,6 +75,7 @@ def fit(
         rates: Learning rate of this stage.
         epochs: Total to reach.
         resume: State to go on from; the weights and the optimizer have it already.
+        noted: What the callbacks remembered, where this stage goes on: see `Keeper.notes`.
         custom_callbacks: The user's.
         deadline: `time.monotonic()` at which to be gone; None: never.
         history: Where the figures go; several fits may share one.
@@ -90,7 +92,7 @@ def fit(
     others = [c for c in own if not isinstance(c, MeanAveragePrecisionCallback)]
     epoch, step = keeper.run.epoch, train.first_step
     done, leaving = EpochDone(keeper), Leaving(keeper, deadline, step, train.steps)
-    keeper.begin(model, rates, [*of_map, *others])
+    keeper.begin(model, rates, [*of_map, *others], step)
     after = [
         average.SaveAverage(keeper.run.checkpoint_path), *of_map, *others, callbacks.CsvLog(os.path.join(keeper.run.log_dir, metrics.FILE)),
         *callbacks.tensorboard(keeper.run.log_dir), callbacks.SkippedImages(train.batches, validation and validation.batches),
@@ -99,8 +101,7 @@ def fit(
     finite = guard.NonFinite(train.batches.dataset, train.batches.config.ON_NON_FINITE, step)
     order = [rates, finite, Checkpoint(keeper), *after, done, leaving]
     if resume is not None:
-        rates.resume(resume.facts.get("rates", {}))
-        done.noted, done.after = resume.facts.get("callbacks", ()), after
+        done.noted, done.after = noted, after
         done.means = {name: array for name, array in resume.arrays.items() if name.startswith("metric/")} if step else {}
         done.pending = _pending(model, validation, resume)
     with keep, leaving, contextlib.suppress(Left, StageOver):

@@ -46,15 +46,14 @@ def main(arguments=None):
 def train(options):
     """Train in stages, with mAP after each epoch; the library leaves curves and pictures of detections in the run folder."""
     record = _recorded(options)
-    variant = options.variant or (record.variant if record else "small")
+    variant = options.variant or (record.variant if record else fashion_options.default_variant(options))
+    fashion_splits.require_held_back(options, record)
     plan = fashion_splits.Plan.of(options, record)
     dataset, val_dataset = plan.datasets(lambda subset: _data(options, record, subset, variant))
     seed = _choice(options.seed, record and record.seed, 0)
     settings = _settings(options, record)
     config = make_config(variant, dataset.num_classes, options.batch, options.steps, options.validation_steps, seed, settings)
-    config.TIME_LIMIT, config.DETERMINISTIC = options.time_limit, options.deterministic
-    config.KEEP_LAST, config.KEEP_BEST = options.keep_last, options.keep_best
-    config.EMA_DECAY = options.ema
+    config.TIME_LIMIT = options.time_limit or config.TIME_LIMIT
     stages = _stages(options, config)
 
     from mrcnn import model as modellib
@@ -114,6 +113,8 @@ def evaluate(options):
     fold it never saw."""
     checkpoints, records = _runs(options)
     plans = [fashion_splits.Plan.of(options, record) for record in records]
+    for record in records:
+        fashion_splits.require_held_back(options, record)
     kept = {}
 
     def model_of(number):

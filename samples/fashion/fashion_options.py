@@ -19,7 +19,12 @@ WEIGHTS_HELP = "a .h5 file, coco, imagenet, imagenet:FILE, last (newest checkpoi
 CHECKPOINTS_HELP = "checkpoints or run folders of this sample, or last"
 AUGMENT_HELP = f"comma-separated, in the order in which they act: {', '.join(AUGMENTATIONS)}; or none"
 SETTINGS_HELP = "a parameter of mrcnn.config.Config, such as OPTIMIZER=adamw or PRECISION=mixed_bfloat16; may come several times."
-DERIVED = {"NUM_CLASSES": "follows from the data", "SEED": "has its own option, --seed", "NAME": "names the run folders of this sample"}
+DERIVED = {
+    "NUM_CLASSES": "follows from the data", "SEED": "has its own option, --seed", "NAME": "names the run folders of this sample",
+    "LEARNING_RATE": "has its own options, --lr and --stages",
+}  # fmt: skip
+#: Options that are parameters of Config under another name.
+AS_SETTINGS = {"deterministic": "DETERMINISTIC", "keep_last": "KEEP_LAST", "keep_best": "KEEP_BEST", "ema": "EMA_DECAY"}
 EXAMPLE_STAGES = training_stages.EXAMPLE
 
 
@@ -87,9 +92,19 @@ def parse(arguments=None):
     evaluate.add_argument("--map-limit", type=_count, help="evaluate this many images only")
     options = parser.parse_args(arguments)
     options.settings = dict(getattr(options, "settings", ()))
+    for option, name in AS_SETTINGS.items():
+        if getattr(options, option, None):
+            if name in options.settings:
+                (train if options.command == "train" else parser).error(f"--{option.replace('_', '-')} and --set {name}: give one of them.")
+            options.settings[name] = getattr(options, option)
     if options.command in ("train", "preview"):
         _complete(train if options.command == "train" else preview, options)
     return options
+
+
+def default_variant(options):
+    """Return the variant of a new run for which none is asked."""
+    return "resnet50-256" if options.dataset else "small"
 
 
 def stages(text):
@@ -197,10 +212,10 @@ def _complete(parser, options):
     if options.stages and single:
         parser.error(f"--stages says layers, rates and epochs: leave out --{single[0]}, or leave out --stages.")
     fashion_splits.check_options(parser, options)
-    if getattr(options, "keep_best", None) and not options.keep_last:
+    if getattr(options, "keep_best", None) and not options.settings.get("KEEP_LAST"):
         parser.error("--keep-best needs --keep-last: without it every checkpoint is kept.")
-    if options.variant is None and options.weights != "last":
-        options.variant = "resnet50-256" if options.dataset else "small"
+    if options.variant is None and options.command == "preview":
+        options.variant = default_variant(options)
     if not options.dataset:
         for name in ("rle_from", "val_share"):
             if getattr(options, name) is not None:

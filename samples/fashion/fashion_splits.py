@@ -1,5 +1,6 @@
 """Folds and samples: --folds, --fold and --sample of training, and several runs together in evaluate and detect."""
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -83,6 +84,26 @@ class Plan:
         drawn, report = splits.sample(dataset, self.sample, self.seed)
         tell(f"\n{drawn.num_images} of {dataset.num_images} images, seed {self.seed}:\n{report}")
         return drawn
+
+
+def require_held_back(options: Any, record: Any) -> None:
+    """Refuse another share or seed than the run's where these decide which photos are held back for validation.
+
+    Raises:
+        ValueError: photos that were trained on would be judged by, or held-back ones trained on.
+    """
+    if record is None or not record.dataset or (options.dataset and os.path.abspath(options.dataset) != record.dataset):
+        return
+    if os.path.isfile(os.path.join(record.dataset, "val.csv")):
+        return
+    for name in ("seed", "val_share"):
+        asked, recorded = getattr(options, name, None), getattr(record, name)
+        if asked is not None and asked != recorded:
+            option = f"--{name.replace('_', '-')}"
+            raise ValueError(
+                f"{option} {asked}, but the run has {recorded}, which decides the photos it held back: training and validation would mix. "
+                f"Leave {option} out, or start a new run."
+            )
 
 
 def check_options(parser: Any, options: Any) -> None:

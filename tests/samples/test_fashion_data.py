@@ -249,8 +249,9 @@ def test_stages_are_read():
 
 def test_train_alone_means_the_embedded_scenes():
     options = fashion_options.parse(["train"])
-    assert (options.variant, options.dataset, options.stages) == ("small", None, None)
-    assert fashion_options.parse(["train", "--dataset", "x"]).variant == "resnet50-256"
+    assert (options.variant, options.dataset, options.stages) == (None, None, None)
+    assert fashion_options.default_variant(options) == "small"
+    assert fashion_options.default_variant(fashion_options.parse(["train", "--dataset", "x"])) == "resnet50-256"
 
 
 NONSENSE = {

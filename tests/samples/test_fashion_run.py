@@ -76,12 +76,26 @@ def test_any_parameter_can_be_set():
         ("OPTIMIZER=", "write NAME=VALUE"),
         ("NUM_CLASSES=3", "follows from the data"),
         ("SEED=3", "--seed"),
+        ("LEARNING_RATE=0.1", "--stages"),
     ],
 )
 def test_a_setting_that_is_none_is_refused(capsys, text, message):
     with pytest.raises(SystemExit):
         fashion_options.parse(["train", "--set", text])
     assert message in capsys.readouterr().err
+
+
+def test_options_of_a_run_are_settings_like_others():
+    words = "train --keep-last 3 --keep-best val_map --ema 0.9 --deterministic --set WEIGHT_DECAY=0.5".split()
+    settings = fashion_options.parse(words).settings
+    assert settings == {"KEEP_LAST": 3, "KEEP_BEST": "val_map", "EMA_DECAY": 0.9, "DETERMINISTIC": True, "WEIGHT_DECAY": 0.5}
+    assert fashion_config.make_config("small", 9, settings=settings).KEEP_LAST == 3
+
+
+def test_an_option_and_a_setting_of_one_parameter_are_one_too_many(capsys):
+    with pytest.raises(SystemExit):
+        fashion_options.parse(["train", "--ema", "0.9", "--set", "EMA_DECAY=0.5"])
+    assert "--ema and --set EMA_DECAY: give one of them" in capsys.readouterr().err
 
 
 def test_a_resumed_run_keeps_its_settings_and_a_new_one_wins():

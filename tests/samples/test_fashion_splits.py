@@ -148,6 +148,23 @@ class Oracle:
         return found
 
 
+@pytest.mark.parametrize("words", [["--seed", "1"], ["--val-share", "0.3"], ["--dataset", "{folder}", "--seed", "1"]])
+def test_photos_that_were_held_back_are_not_trained_on_when_a_run_goes_on(tmp_path, words):
+    known = fashion_run.Record("small", ["hat"], dataset=str(tmp_path), val_share=0.1, seed=0)
+    words = [word.format(folder=tmp_path) for word in words]
+    options = fashion_options.parse(["train", "--weights", "last", *words] + ([] if "--dataset" in words else ["--dataset", str(tmp_path)]))
+    with pytest.raises(ValueError, match="training and validation would mix. Leave --(seed|val-share) out"):
+        fashion_splits.require_held_back(options, known)
+    (tmp_path / "val.csv").touch()  # decides by itself
+    fashion_splits.require_held_back(options, known)
+
+
+def test_what_is_as_recorded_or_of_other_data_is_no_mixture(tmp_path):
+    known = fashion_run.Record("small", ["hat"], dataset=str(tmp_path), val_share=0.1, seed=0)
+    for words in ([], ["--seed", "0"], ["--dataset", str(tmp_path / "other"), "--seed", "1"]):
+        fashion_splits.require_held_back(fashion_options.parse(["train", "--weights", "last", *words]), known)
+
+
 @pytest.fixture
 def two_runs(tmp_path, monkeypatch):
     """Folders of two fold runs over twelve scenes, and their networks: one blind to hats (1), one to bags (8)."""

@@ -200,3 +200,41 @@ def test_global_generators_go_on_where_they_were():
     random.seed(2), np.random.seed(2)
     state.restore_random_states(kept)
     assert (random.random(), random.gauss(0, 1), np.random.normal(), np.random.rand()) == wanted
+
+
+class Rated:
+    """Stands for a network with an optimizer that has a rate."""
+
+    def __init__(self, rate):
+        self.optimizer = keras.optimizers.SGD(rate)
+
+
+def test_a_plateau_goes_on_as_if_nothing_had_been(keep):
+    def plateau(model):
+        callback = keras.callbacks.ReduceLROnPlateau("val_loss", factor=0.5, patience=1)
+        callback.set_model(model)
+        callback.on_train_begin()
+        return callback
+
+    whole, part = Rated(1.0), Rated(1.0)
+    one = plateau(whole)
+    for epoch in range(4):
+        one.on_epoch_end(epoch, {"val_loss": 1.0})
+    first = plateau(part)
+    keep.callbacks, keep.fresh = [first], [keeper.numbers_of(first)]
+    for epoch in range(2):
+        first.on_epoch_end(epoch, {"val_loss": 1.0})
+    second = plateau(part)
+    keeper.resume_callbacks([second], json.loads(json.dumps(keep.notes())))
+    for epoch in range(2, 4):
+        second.on_epoch_end(epoch, {"val_loss": 1.0})
+    assert float(part.optimizer.learning_rate) == float(whole.optimizer.learning_rate) == 0.125
+    assert second.min_delta == one.min_delta < 0
+
+
+def test_a_best_that_never_comes_is_said_once(keep, capsys):
+    keep.keep_last, keep.keep_best = 1, "val_mAP"
+    for epoch in (1, 2):
+        keep.save_epoch(epoch, {"loss": 1.0})
+        keep.finish_epoch({"loss": 1.0, "val_map": 0.5}, ended=False)
+    assert capsys.readouterr().out.count("KEEP_BEST = 'val_mAP' is none of this epoch's figures") == 1

@@ -1,0 +1,105 @@
+"""What a new process takes from a saved state, and what it must not: the rate and the patience of a stage are that stage's own."""
+
+import os
+import signal
+
+import keras
+import pytest
+import tiny
+
+from mrcnn.mask_rcnn import MaskRCNN
+from mrcnn.training.session import Session
+from mrcnn.training.stages import Stage
+from mrcnn.training.state import State
+
+
+class Steps(keras.callbacks.Callback):
+    """Notes the rate of each step; sends Ctrl-C after a number of steps."""
+
+    def __init__(self, left=None):
+        super().__init__()
+        self.rates, self.left = [], left
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.rates.append(float(self.model.optimizer.learning_rate))
+        if self.left == len(self.rates):
+            os.kill(os.getpid(), signal.SIGINT)
+
+
+@pytest.fixture(scope="module")
+def data():
+    return tiny.Squares(6)
+
+
+def opened(folder, **options):
+    config = tiny.TinyConfig()
+    for name, value in {"VALIDATION_STEPS": 0, **options}.items():
+        setattr(config, name, value)
+    return MaskRCNN("training", config, str(folder))
+
+
+@pytest.fixture(autouse=True)
+def ctrl_c():
+    """The suite's own handling of SIGINT may differ."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_the_next_stage_of_a_new_process_has_its_own_rate_and_an_old_checkpoint_begins_a_new_course(tmp_path, data, capsys):
+    opened(tmp_path).train(data, None, 1e-2, 2, "heads")
+    model, steps = opened(tmp_path), Steps()
+    model.load_initial_weights("last")
+    model.train(data, None, 1e-4, 3, "all", custom_callbacks=[steps])
+    assert steps.rates == pytest.approx([1e-4] * 3)
+
+    # Back to the first checkpoint, as a diverged run is advised, with a lower rate; left inside the epoch.
+    model, steps = opened(tmp_path), Steps(left=2)
+    model.load_weights(model.find_last().replace("_0003", "_0001"), by_name=True)
+    with pytest.raises(KeyboardInterrupt):
+        model.train(data, None, 1e-3, 3, "heads", custom_callbacks=[steps])
+    assert steps.rates == pytest.approx([1e-3] * 2)
+    assert "What this run already had of epochs 2 to 3 is kept in" in capsys.readouterr().out
+    again = opened(tmp_path)
+    assert again.load_initial_weights("last").endswith("0001_000002.h5")
+
+    # The steps of an epoch have become fewer than are done; a new run forgets the state.
+    again.config.STEPS_PER_EPOCH = 2
+    with pytest.raises(ValueError, match="left after step 2 of epoch 2, and an epoch now has 2. Set STEPS_PER_EPOCH above 2"):
+        again.train(data, None, 1e-3, 3, "heads")
+    again.set_log_dir()
+    assert again.epoch == 0 and again._session.resume is None and not again.optimizer_memory.arrays
+
+
+def test_after_a_time_limit_the_script_s_next_lines_train_nothing(tmp_path, data, capsys):
+    model, steps = opened(tmp_path, TIME_LIMIT=1e-3), Steps()
+    model.train(data, None, 1e-2, 2, "heads")
+    assert model.train(data, None, 1e-4, 4, "all", custom_callbacks=[steps]) is None
+    assert model.fit_stages(data, None, "all:1e-4:4", custom_callbacks=[steps]) is None
+    assert steps.rates == [] and "TIME_LIMIT has been reached" in capsys.readouterr().out
+    model.config.TIME_LIMIT = None
+    model.train(data, None, 1e-2, 1, "heads", custom_callbacks=[steps])
+    assert model.epoch == 1 and len(steps.rates) == 2  # the first step of three was done
+
+
+def resumed(**stage):
+    """A session that has loaded a state of two finished epochs in this stage."""
+    session = Session()
+    noted = {"index": 0, "count": 1, "start": 0, "layers": "heads", "ended": False, **stage}
+    session.resume = State("", "", {}, {"epoch": 2, "step": 0, "stage": noted})
+    return session
+
+
+STAGES = [Stage("heads", 1e-2, 3), Stage("all", 1e-3, 4)]
+
+
+def test_a_stage_may_be_added_behind_the_one_that_was_left():
+    assert [(p.stage.layers, p.start, p.end) for p in resumed().plan(STAGES, 2)] == [("heads", 0, 3), ("all", 3, 7)]
+
+
+def test_a_stage_that_was_ended_early_stays_ended_when_another_is_added():
+    assert [(p.stage.layers, p.start, p.end) for p in resumed(ended=True).plan(STAGES, 2)] == [("all", 2, 6)]
+
+
+def test_stages_of_other_layers_are_counted_by_their_epochs():
+    assert [(p.stage.layers, p.start) for p in resumed(layers="4+", ended=True).plan(STAGES, 2)] == [("heads", 0), ("all", 3)]
