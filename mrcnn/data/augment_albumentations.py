@@ -15,6 +15,8 @@ import numpy as np
 
 # Bytes are what the loader expects back: it subtracts MEAN_PIXEL itself.
 _NOT_BYTES = frozenset(("Normalize", "ToFloat", "FromFloat", "ToTensorV2", "ToTensor3D"))
+# Containers that hand masks to what they hold. SelectiveChannelTransform, for one, does not.
+_CONTAINERS = frozenset(("Compose", "OneOf", "SomeOf", "RandomOrder", "OneOrOther", "Sequential"))
 # These read boxes without saying so in targets_as_params.
 _NEED_BOXES = frozenset(("AtLeastOneBBoxRandomCrop", "BBoxSafeRandomCrop", "RandomSizedBBoxSafeCrop"))
 
@@ -42,6 +44,12 @@ def check(augmentation: Any) -> None:
             f"Compose has parameters for {', '.join(augmentation.processors)}: leave bbox_params and keypoint_params out. Boxes "
             "are taken from the masks afterwards."
         )
+    for container in _containers(augmentation):
+        if type(container).__name__ not in _CONTAINERS:
+            raise ValueError(
+                f"{type(container).__name__} of albumentations may change the image and not its masks. Containers that hand masks on: "
+                f"{', '.join(sorted(_CONTAINERS))}."
+            )
     for transform in _leaves(augmentation):
         reason = _objection(transform)
         if reason:
@@ -90,13 +98,22 @@ def _objection(transform: Any) -> str | None:
         return f"needs {', '.join(needed)}, which training does not hand it. Leave it out."
     if "ImageOnlyTransform" not in parents and not {"mask", "masks"} <= set(transform.targets):
         return "moves pixels, and knows no masks that could follow. Leave it out."
-    if np.any(getattr(transform, "fill_mask", None) or 0):
-        return f"has fill_mask = {transform.fill_mask!r}: new pixels would be part of every instance. Leave fill_mask out."
+    for name in ("fill_mask", "mask_drop_value"):
+        if np.any(getattr(transform, name, None) or 0):
+            return f"has {name} = {getattr(transform, name)!r}: those pixels would be part of every instance. Leave {name} out."
     return None
 
 
 def _parents(thing: Any) -> set[str]:
     return {parent.__name__ for parent in type(thing).__mro__}
+
+
+def _containers(pipeline: Any) -> Iterator[Any]:
+    """Yield a Compose and all containers in it."""
+    yield pipeline
+    for transform in pipeline.transforms:
+        if "BaseCompose" in _parents(transform):
+            yield from _containers(transform)
 
 
 def _leaves(pipeline: Any) -> Iterator[Any]:

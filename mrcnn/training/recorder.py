@@ -78,6 +78,8 @@ class Recorder(keras.callbacks.Callback):
         if self._has_entry:  # else the newest entry is an earlier training's
             _attempt(record.FILE, lambda: record.end(self.run.log_dir, status, self.epochs_done))
         if self.epochs_done == self.run.epoch:  # no epoch was finished: what is there is of an earlier training
+            if stopped:
+                log(summary(self.run, self.epochs_done))
             return
         _attempt(curves.FILE, self._draw_curves)
         if self.more and status == "finished":

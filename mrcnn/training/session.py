@@ -227,7 +227,9 @@ def last(model_dir: str, name: str, *, describe: Callable[[str], Any], whole_epo
     """
     folders = runs.folders(model_dir, name)
     seen = 0
-    for folder in folders:
+    for number, folder in enumerate(folders):
+        if number:
+            log(f"{folders[number - 1]} holds no complete checkpoint: looking in the run before, {folder}.")
         keeps = os.path.isdir(os.path.join(folder, state.FOLDER))
         for path in state.paths(folder):
             facts = state.facts_of(path)
@@ -238,7 +240,8 @@ def last(model_dir: str, name: str, *, describe: Callable[[str], Any], whole_epo
                 return state.read(path).weights
             except ValueError as error:
                 if facts and not os.path.exists(os.path.join(folder, facts["weights"])):
-                    continue  # deleted on purpose: KEEP_LAST, or by hand
+                    log(f"{os.path.join(folder, facts['weights'])} has been deleted: taking the one before.")
+                    continue
                 log(f"Skipping a broken checkpoint: {error}")
         for path in runs.checkpoints_of(folder):
             seen += 1

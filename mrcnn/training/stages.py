@@ -89,6 +89,9 @@ class Stage:
             raise ValueError(f"A stage of {self.epochs!r} epochs: a whole number of at least 1 is expected")
         if not isinstance(self.schedule, Schedule):
             raise ValueError(f"schedule = {self.schedule!r}: a Schedule is expected, such as Schedule('cosine', warmup=500)")
+        if self.schedule.milestones and max(self.schedule.milestones) >= self.epochs:
+            late = max(self.schedule.milestones)
+            raise ValueError(f"step@…{late:g}: the stage has {self.epochs} epochs, so the rate never falls there. Milestones lie within it.")
         if callable(self.learning_rate):
             if self.schedule != CONSTANT:
                 raise ValueError("A stage takes a schedule of Keras as learning_rate, or a number and `schedule`; both were given.")

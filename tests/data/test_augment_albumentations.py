@@ -113,6 +113,8 @@ def test_its_own_crops_to_the_same_size_are_taken(example):
         (lambda: A.Compose([A.RandomSizedBBoxSafeCrop(64, 64)]), "RandomSizedBBoxSafeCrop of albumentations needs bboxes"),
         (lambda: A.Compose([A.MaskDropout()]), "MaskDropout of albumentations needs mask"),
         (lambda: A.Compose([A.Mosaic()]), "Mosaic of albumentations needs mosaic_metadata"),
+        (lambda: A.Compose([A.SelectiveChannelTransform([A.HorizontalFlip()], channels=(0, 1, 2))]), "SelectiveChannelTransform .* not its masks"),
+        (lambda: A.Compose([A.PixelDropout(mask_drop_value=1)]), "PixelDropout of albumentations has mask_drop_value = 1"),
         (lambda: A.Compose([A.Affine(fill_mask=255)]), "Affine of albumentations has fill_mask = 255"),
         (lambda: A.Compose([A.CoarseDropout3D()]), "knows no masks that could follow"),
     ],

@@ -34,6 +34,11 @@ def test_nonsense_is_refused_with_a_form_to_follow(text):
         stages.read(text)
 
 
+def test_a_milestone_behind_the_stage_s_end_is_refused():
+    with pytest.raises(ValueError, match="step@…11: the stage has 11 epochs"):
+        stages.read("all:2e-3:11:step@8/11")
+
+
 def test_rate_and_keras_schedule_with_a_schedule_are_one_too_many():
     with pytest.raises(ValueError, match="both were given"):
         Stage("all", keras.optimizers.schedules.CosineDecay(0.1, 10), 2, Schedule("cosine"))
