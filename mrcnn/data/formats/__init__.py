@@ -2,7 +2,7 @@
 
 >>> from mrcnn.data import formats
 >>> sorted(formats.FORMATS)
-['coco', 'labelme', 'png_masks']
+['coco', 'cvat', 'imaterialist', 'index_masks', 'labelme', 'png_masks', 'supervisely', 'via', 'yolo']
 """
 
 from __future__ import annotations
@@ -12,11 +12,21 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
-from mrcnn.data.formats import coco, labelme, png_masks
-from mrcnn.data.formats.dataset import Classes, FormatDataset, build
+from mrcnn.data.formats import coco, cvat, imaterialist, index_masks, labelme, png_masks, supervisely, via, yolo
+from mrcnn.data.formats.dataset import Classes, FormatDataset
 from mrcnn.data.formats.parsed import Report
 
-FORMATS = {"coco": coco.read, "labelme": labelme.read, "png_masks": png_masks.read}
+FORMATS = {
+    "coco": coco.read,
+    "cvat": cvat.read,
+    "imaterialist": imaterialist.read,
+    "index_masks": index_masks.read,
+    "labelme": labelme.read,
+    "png_masks": png_masks.read,
+    "supervisely": supervisely.read,
+    "via": via.read,
+    "yolo": yolo.read,
+}
 
 
 def load(
@@ -71,5 +81,7 @@ def load(
         absent = [folder for folder in folders if not os.path.isdir(folder)]
         if absent:
             raise FileNotFoundError(f"images={absent[0]!r} is no folder: give the one that holds the photos of {path}.")
-    report = Report(path, strict)
-    return build(read(path, report, **options), report, source or format, classes, folders, keep_missing)
+    report, dataset = Report(path, strict), FormatDataset()
+    dataset.fill(read(path, report, **options), report, source or format, classes, folders, keep_missing)
+    dataset.prepare()
+    return dataset

@@ -16,7 +16,6 @@ import numpy as np
 
 from mrcnn.data.formats import parsed, shapes
 from mrcnn.data.formats.parsed import Instance, Parsed, Photo, Report
-from mrcnn.ops import rle
 
 EXPECTED = 'a LabelMe file {"shapes": […], "imagePath": …}'
 NO_AREA = {"point": "points", "points": "points", "line": "lines", "linestrip": "lines"}
@@ -94,7 +93,7 @@ def _instances(entries: list[Any], size: tuple[int, int] | None, file: str, repo
             continue
         group = entry.get("group_id")
         key = number if group is None else (str(group), instance.label)
-        found[key] = _united(found[key], instance, size) if key in found else instance
+        found[key] = parsed.united(found[key], instance, size) if key in found else instance
     return list(found.values())
 
 
@@ -138,10 +137,3 @@ def _mask(entry: dict[str, Any], size: tuple[int, int] | None) -> shapes.Shape:
     if part is None:
         raise ValueError("a mask is a PNG as base64 text; its text holds no image")
     return shapes.pasted(part != 0, y, x, *size)
-
-
-def _united(first: Instance, second: Instance, size: tuple[int, int] | None) -> Instance:
-    """Return one object of two shapes."""
-    if isinstance(first.shape, shapes.Polygons) and isinstance(second.shape, shapes.Polygons):
-        return first._replace(shape=shapes.Polygons(first.shape.parts + second.shape.parts))
-    return first._replace(shape=shapes.CocoRuns(rle.merge_coco([shapes.encode(one.shape, *size) for one in (first, second)])))

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mrcnn.data.formats import shapes
+from mrcnn.ops import rle
 
 logger = logging.getLogger(__name__)
 
@@ -62,11 +63,13 @@ class Parsed(NamedTuple):
         photos: in the source's order.
         labels: {label: name} where the source lists its classes; None where they are what its instances say.
         folders: where to look for images, best first.
+        attributes: {id: name} of what instances' attributes mean.
     """
 
     photos: list[Photo]
     labels: dict[Any, str] | None
     folders: list[str]
+    attributes: dict[int, str] = {}
 
 
 class Report:
@@ -74,10 +77,11 @@ class Report:
 
     Attributes:
         total: annotations seen.
-        broken: annotations that can't be used, as "FILE, ENTRY: what is wrong".
+        broken: annotations that can't be used, as "ENTRY: what is wrong".
         clipped: annotations that reach outside their image, of which the part inside stays.
         outside: those that lie outside altogether, left out.
-        unread: {what: count} of annotations that are no masks, such as points.
+        unread: {what: count} of entries that are no masks, such as points.
+        notes: {what is so: count} of anything else.
         other_classes: {name: count} of instances whose class was not asked for.
         missing: names of images that are not there.
         unreadable: images whose file can't be read.
@@ -96,6 +100,7 @@ class Report:
         self.clipped: list[str] = []
         self.outside: list[str] = []
         self.unread: Counter[str] = Counter()
+        self.notes: Counter[str] = Counter()
         self.other_classes: Counter[str] = Counter()
         self.missing: list[str] = []
         self.unreadable: list[str] = []
@@ -106,10 +111,13 @@ class Report:
         Raises:
             ValueError: the report is strict.
         """
-        text = f"{file}, {entry}: {reason}"
         if self.strict:
-            raise ValueError(text)
-        self.broken.append(text)
+            raise ValueError(f"{file}, {entry}: {reason}")
+        self.broken.append(f"{self.where(file, entry)}: {reason.rstrip('.')}")
+
+    def where(self, file: str, entry: str) -> str:
+        """Name an entry, and its file if that isn't the source itself."""
+        return entry if file == self.path else f"{os.path.relpath(file, self.path) if os.path.isdir(self.path) else file}, {entry}"
 
     def say(self) -> None:
         """Write a line in the log for each kind of thing found.
@@ -134,6 +142,8 @@ class Report:
             logger.warning("%s: %d photos can't be read and are left out: %s", self.path, len(self.unreadable), _some(self.unreadable))
         for what, count in sorted(self.unread.items()):
             logger.warning("%s: %d entries are %s, which are not read.", self.path, count, what)
+        for what, count in sorted(self.notes.items()):
+            logger.warning("%s: %d %s.", self.path, count, what)
         if self.other_classes:
             named = ", ".join(f"{name} ({count})" for name, count in self.other_classes.most_common())
             logger.info("%s: instances of classes not asked for are left out: %s.", self.path, named)
@@ -233,6 +243,20 @@ def ellipse(x: float, y: float, radius_x: float, radius_y: float, angle: float =
     along, across = radius_x * np.cos(turn), radius_y * np.sin(turn)
     points = np.stack([x + along * np.cos(angle) - across * np.sin(angle), y + along * np.sin(angle) + across * np.cos(angle)], axis=1)
     return polygon(points)
+
+
+def united(first: Instance, second: Instance, size: tuple[int, int] | None) -> Instance:
+    """Return one object of two: the first, with the pixels of both.
+
+    Args:
+        first: an instance.
+        second: another of the same image.
+        size: (height, width) of the image; may be None where both are polygons.
+    """
+    if isinstance(first.shape, shapes.Polygons) and isinstance(second.shape, shapes.Polygons):
+        return first._replace(shape=shapes.Polygons(first.shape.parts + second.shape.parts))
+    encoded = [shapes.encode(one.shape, *size) for one in (first, second)]
+    return first._replace(shape=shapes.CocoRuns(rle.merge_coco(encoded)))
 
 
 def _some(texts: list[str], separator: str = "; ") -> str:

@@ -59,7 +59,7 @@ def test_photos_are_found_where_coco_has_them(tmp_path):
     (tmp_path / "annotations" / "a.jpg").unlink()
     photo(tmp_path / "val" / "a.jpg")
     assert formats.load("coco", str(named)).load_image(0).shape == (6, 8, 3)
-    with pytest.raises(FileNotFoundError, match="none of its 1 photos .such as a.jpg. is in .*images=FOLDER"):
+    with pytest.raises(FileNotFoundError, match="None of the 1 photos of .*coco.json .such as a.jpg. is in .*annotations/images"):
         formats.load("coco", path)
     assert formats.load("coco", path, images=tmp_path / "val").num_images == 1
 

@@ -50,12 +50,13 @@ def test_photos_without_masks_stay_and_folders_without_photo_are_counted(tmp_pat
     dataset = formats.load("png_masks", tmp_path)
     assert [info["id"] for info in dataset.image_info] == ["x", "y"] and dataset.load_mask(1)[0].shape == (6, 8, 0)
     assert "1 photos are missing and left out" in caplog.text
+    assert "1 photos have no folder masks/ and stay without instances." in caplog.text
 
 
 def test_a_mask_of_another_size_is_named(tmp_path):
     write(tmp_path)
     assert cv2.imwrite(str(tmp_path / "x" / "masks" / "2.png"), np.ones((6, 7), np.uint8))
-    with pytest.raises(ValueError, match=r"masks, 2.png, image x: .*2.png is 6 px high and 7 wide, its photo 6 and 8"):
+    with pytest.raises(ValueError, match=r"masks, 2.png: .*2.png is 6 px high and 7 wide, its photo 6 and 8"):
         formats.load("png_masks", tmp_path).load_mask(0)
 
 
