@@ -1,20 +1,38 @@
-"""Data sets in the forms that people have: each a Dataset in one line. See docs/formats.md.
+"""Data sets in the forms that people have, read (`load`) and written (`save`, `save_results`) in one line. See docs/formats.md.
 
 >>> from mrcnn.data import formats
 >>> sorted(formats.FORMATS)
 ['coco', 'cvat', 'imaterialist', 'index_masks', 'labelme', 'png_masks', 'supervisely', 'via', 'yolo']
+>>> sorted(formats.WRITERS), sorted(formats.RESULTS)
+(['coco', 'imaterialist', 'yolo'], ['coco', 'imaterialist'])
 """
 
 from __future__ import annotations
 
 import inspect
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from mrcnn.data.formats import coco, cvat, imaterialist, index_masks, labelme, png_masks, supervisely, via, yolo
+from mrcnn.data.dataset import Dataset
+from mrcnn.data.formats import (
+    coco,
+    cvat,
+    imaterialist,
+    index_masks,
+    labelme,
+    png_masks,
+    supervisely,
+    via,
+    write_coco,
+    write_imaterialist,
+    write_yolo,
+    yolo,
+)
 from mrcnn.data.formats.dataset import Classes, FormatDataset
 from mrcnn.data.formats.parsed import Report
+from mrcnn.data.formats.writing import Written
+from mrcnn.results import Detections
 
 FORMATS = {
     "coco": coco.read,
@@ -27,6 +45,8 @@ FORMATS = {
     "via": via.read,
     "yolo": yolo.read,
 }
+WRITERS = {"coco": write_coco.write, "imaterialist": write_imaterialist.write, "yolo": write_yolo.write}
+RESULTS = {"coco": write_coco.write_results, "imaterialist": write_imaterialist.write_results}
 
 
 def load(
@@ -67,13 +87,7 @@ def load(
         ValueError: an unknown format or option, or a file that is not what it should be. The message names the file,
             the entry, what was expected and what to do.
     """
-    if format not in FORMATS:
-        raise ValueError(f"Format {format!r} is unknown; use one of {', '.join(sorted(FORMATS))}.")
-    read, path = FORMATS[format], os.fspath(path)
-    known = list(inspect.signature(read).parameters)[2:]
-    wrong = [name for name in options if name not in known]
-    if wrong:
-        raise ValueError(f"{format} has no option {', '.join(wrong)}; it has: {', '.join(known) or 'none of its own'}.")
+    read, path = _known(FORMATS, format, "read", options), os.fspath(path)
     if images is None:
         folders = []
     else:
@@ -85,3 +99,65 @@ def load(
     dataset.fill(read(path, report, **options), report, source or format, classes, folders, keep_missing)
     dataset.prepare()
     return dataset
+
+
+def save(format: str, dataset: Dataset, path: str | os.PathLike, *, overwrite: bool = False, **options: Any) -> Written:
+    """Write a data set of any kind: `save("coco", dataset, "train.json")`. Photos stay where they are.
+
+    Args:
+        format: one of `WRITERS`.
+        dataset: prepared.
+        path: file, or for yolo a folder.
+        overwrite: replace what is there.
+        **options: the format's own, see docs/formats.md.
+
+    Returns:
+        How many images and instances were written, and what was left out.
+
+    Raises:
+        ValueError: an unknown format or option, or what the format can't hold.
+        FileExistsError: path is there, and overwrite is False.
+    """
+    write = _known(WRITERS, format, "written", options, own=3)
+    return write(dataset, os.fspath(path), overwrite, **options)
+
+
+def save_results(
+    format: str,
+    found: Mapping[int, Mapping[str, Any]] | Sequence[Mapping[str, Any]],
+    dataset: Dataset,
+    path: str | os.PathLike,
+    *,
+    overwrite: bool = False,
+) -> Written:
+    """Write detections: `save_results("coco", {image_id: model.detect([photo])[0], …}, dataset, "results.json")`.
+
+    Args:
+        format: "coco" (results json) or "imaterialist" (submission CSV, no pixel in two masks).
+        found: what detect() returned by image id, or for all images of the data set in their order.
+        dataset: prepared; gives images and classes their ids, the same as `save` gives them.
+        path: the file.
+        overwrite: replace the file.
+
+    Raises:
+        ValueError: an unknown format, an image id that is not the data set's, or detections that are none.
+        FileExistsError: path is there, and overwrite is False.
+    """
+    write = _known(RESULTS, format, "written as results", {})
+    if not isinstance(found, Mapping):
+        if len(found) != len(dataset.image_ids):
+            raise ValueError(f"{len(found)} detections for {len(dataset.image_ids)} images: give a dict {{image id: detections}}.")
+        found = dict(enumerate(found))
+    checked = {int(image_id): Detections.from_mapping(one) for image_id, one in found.items()}
+    return write(checked, dataset, os.fspath(path), overwrite)
+
+
+def _known(formats: dict[str, Callable], format: str, done: str, options: Mapping[str, Any], own: int = 2) -> Callable:
+    """Return the function of a format, if it takes these options beside its first ones."""
+    if format not in formats:
+        raise ValueError(f"Format {format!r} can't be {done}; use one of {', '.join(sorted(formats))}.")
+    known = list(inspect.signature(formats[format]).parameters)[own:]
+    wrong = [name for name in options if name not in known]
+    if wrong:
+        raise ValueError(f"{format} has no option {', '.join(wrong)}; it has: {', '.join(known) or 'none of its own'}.")
+    return formats[format]

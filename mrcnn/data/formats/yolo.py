@@ -104,7 +104,8 @@ def _polygon(words: list[str], size: tuple[int, int]) -> shapes.Shape:
         raise ValueError(f"x and y of at least 3 points are expected after the class: {error}") from None
     if np.abs(shares).max() > 2:
         raise ValueError(f"x and y as shares of the photo's width and height, 0 to 1, are expected; got {np.abs(shares).max():g}")
-    return shapes.Polygons((shares * [size[1], size[0]],))
+    # Rounded so that what was 12.1 px before it became a share is so again: COCO's rule has a step there.
+    return shapes.Polygons((np.round(shares * [size[1], size[0]], 9),))
 
 
 def _labels(names: Sequence[str] | Mapping[int, str] | None, path: str, found: list[Photo]) -> dict[int, str]:
