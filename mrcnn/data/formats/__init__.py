@@ -87,7 +87,7 @@ def load(
         ValueError: an unknown format or option, or a file that is not what it should be. The message names the file,
             the entry, what was expected and what to do.
     """
-    read, path = _known(FORMATS, format, "read", options), os.fspath(path)
+    read, path = _checked(FORMATS, format, options), os.fspath(path)
     if images is None:
         folders = []
     else:
@@ -118,7 +118,7 @@ def save(format: str, dataset: Dataset, path: str | os.PathLike, *, overwrite: b
         ValueError: an unknown format or option, or what the format can't hold.
         FileExistsError: path is there, and overwrite is False.
     """
-    write = _known(WRITERS, format, "written", options, own=3)
+    write = _checked(WRITERS, format, options)
     return write(dataset, os.fspath(path), overwrite, **options)
 
 
@@ -143,7 +143,7 @@ def save_results(
         ValueError: an unknown format, an image id that is not the data set's, or detections that are none.
         FileExistsError: path is there, and overwrite is False.
     """
-    write = _known(RESULTS, format, "written as results", {})
+    write = _checked(RESULTS, format, {})
     if not isinstance(found, Mapping):
         if len(found) != len(dataset.image_ids):
             raise ValueError(f"{len(found)} detections for {len(dataset.image_ids)} images: give a dict {{image id: detections}}.")
@@ -152,12 +152,22 @@ def save_results(
     return write(checked, dataset, os.fspath(path), overwrite)
 
 
-def _known(formats: dict[str, Callable], format: str, done: str, options: Mapping[str, Any], own: int = 2) -> Callable:
-    """Return the function of a format, if it takes these options beside its first ones."""
-    if format not in formats:
-        raise ValueError(f"Format {format!r} can't be {done}; use one of {', '.join(sorted(formats))}.")
-    known = list(inspect.signature(formats[format]).parameters)[own:]
+def options_of(functions: Mapping[str, Callable], format: str) -> list[str]:
+    """Return the names of a format's own options.
+
+    >>> options_of(FORMATS, "via")
+    ['attribute', 'class_name']
+    """
+    if format not in functions:
+        raise ValueError(f"Format {format!r} is unknown; use one of {', '.join(sorted(functions))}.")
+    shared = ("path", "report", "dataset", "found", "overwrite")
+    return [name for name in inspect.signature(functions[format]).parameters if name not in shared]
+
+
+def _checked(functions: Mapping[str, Callable], format: str, options: Mapping[str, Any]) -> Callable:
+    """Return the function of a format, if it takes these options."""
+    known = options_of(functions, format)
     wrong = [name for name in options if name not in known]
     if wrong:
         raise ValueError(f"{format} has no option {', '.join(wrong)}; it has: {', '.join(known) or 'none of its own'}.")
-    return formats[format]
+    return functions[format]

@@ -64,7 +64,10 @@ class FormatDataset(Dataset):
                 self.add_image(source, photo.id, path, height=size[0], width=size[1], file=photo.file, instances=kept)
         if absent and not self.image_info:
             where = ", ".join(dict.fromkeys(places)) or f"the folder of {found.photos[0].file}"
-            raise FileNotFoundError(f"None of the {absent} photos of {report.path} (such as {report.missing[0]}) is in {where}.")
+            raise FileNotFoundError(
+                f"None of the {absent} photos of {report.path} (such as {report.missing[0]}) is in {where}. Say where they are, with "
+                "images=FOLDER."
+            )
         report.say()
 
     def load_image(self, image_id: int) -> np.ndarray:

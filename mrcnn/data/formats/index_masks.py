@@ -44,6 +44,7 @@ def read(
     """
     if names is not None and divisor is None:
         raise ValueError("index_masks: names are of classes, which need divisor=1000, say: value = class · divisor + instance.")
+    names = None if names is None else {int(number): str(name) for number, name in names.items()}
     if divisor is not None and divisor < 2:
         raise ValueError(f"index_masks: divisor is {divisor!r}; a whole number above 1, such as 1000, is expected.")
     if not os.path.isdir(path):

@@ -25,7 +25,7 @@ def write(dataset: Dataset, path: str, overwrite: bool = False) -> Written:
     Raises:
         FileExistsError: it is there, and overwrite is False.
     """
-    images, annotations, left_out = [], [], Counter()
+    images, annotations, counts, left_out = [], [], Counter(), Counter()
     categories = writing.category_numbers(dataset)
     numbered = zip(dataset.image_ids.tolist(), writing.image_numbers(dataset), writing.file_names(dataset), strict=True)
     for image_id, number, name in numbered:
@@ -34,6 +34,7 @@ def write(dataset: Dataset, path: str, overwrite: bool = False) -> Written:
         for one in writing.objects(dataset, image_id, height, width, left_out):
             entry = {"id": len(annotations) + 1, "image_id": number, "category_id": categories[one.class_id]}
             annotations.append(entry | _described(one, height, width))
+            counts[one.class_id] += 1
     content: dict[str, Any] = {"images": images, "annotations": annotations}
     content["categories"] = [{"id": number, "name": dataset.class_info[class_id]["name"]} for class_id, number in categories.items()]
     meanings = getattr(dataset, "attribute_names", None)
@@ -41,7 +42,7 @@ def write(dataset: Dataset, path: str, overwrite: bool = False) -> Written:
         content["attributes"] = [{"id": attribute, "name": name} for attribute, name in meanings.items()]
     with writing.whole_file(path, overwrite) as file:
         json.dump(content, file, ensure_ascii=False)
-    return Written(len(images), len(annotations), left_out).say(path)
+    return Written(len(images), counts, left_out).say(path)
 
 
 def _described(one: Object, height: int, width: int) -> dict[str, Any]:
@@ -75,9 +76,11 @@ def write_results(found: Mapping[int, Detections], dataset: Dataset, path: str, 
     """
     numbers, categories = writing.image_numbers(dataset), writing.category_numbers(dataset)
     results: list[dict[str, Any]] = []
+    counts: Counter[int] = Counter()
     for image_id, detections in found.items():
         dataset._info(image_id)  # refuses ids out of range
         results += detections.to_coco(numbers[image_id], categories)
+        counts.update(detections["class_ids"].tolist())
     with writing.whole_file(path, overwrite) as file:
         json.dump(results, file)
-    return Written(len(found), len(results), Counter())
+    return Written(len(found), counts, Counter())

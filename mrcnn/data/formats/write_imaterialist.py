@@ -37,8 +37,9 @@ def write(dataset: Dataset, path: str, overwrite: bool = False) -> Written:
     for file in (path, descriptions):
         writing.refuse_existing(file, overwrite)
     categories = writing.category_numbers(dataset)
+    counts: Counter[int] = Counter()
     left_out: Counter[str] = Counter()
-    count, names = 0, writing.file_names(dataset)
+    names = writing.file_names(dataset)
     with writing.whole_file(path, overwrite, newline="") as file:
         lines = csv.writer(file, lineterminator="\n")
         lines.writerow(imaterialist.COLUMNS)
@@ -52,16 +53,16 @@ def write(dataset: Dataset, path: str, overwrite: bool = False) -> Written:
                 text = rle.encode(rle.decode_coco(one.encoded))
                 class_id = "_".join(map(str, (categories[one.class_id], *one.attributes)))
                 lines.writerow([name, text, height, width, class_id])
+                counts[one.class_id] += 1
                 written += 1
             if not written:
                 lines.writerow([name, "", height, width, next(iter(categories.values()))])
-            count += written
     described = [{"id": number, "name": dataset.class_info[class_id]["name"]} for class_id, number in categories.items()]
     meanings = getattr(dataset, "attribute_names", None) or {}
     with writing.whole_file(descriptions, overwrite) as file:
         attributes = [{"id": number, "name": name} for number, name in meanings.items()]
         json.dump({"categories": described, "attributes": attributes}, file, ensure_ascii=False, indent=1)
-    return Written(len(names), count, left_out).say(path)
+    return Written(len(names), counts, left_out).say(path)
 
 
 def write_results(found: Mapping[int, Detections], dataset: Dataset, path: str, overwrite: bool = False) -> Written:
@@ -81,7 +82,7 @@ def write_results(found: Mapping[int, Detections], dataset: Dataset, path: str, 
         ValueError: an image id is not the data set's.
     """
     categories = writing.category_numbers(dataset)
-    count = 0
+    counts: Counter[int] = Counter()
     left_out: Counter[str] = Counter()
     with writing.whole_file(path, overwrite, newline="") as file:
         lines = csv.writer(file, lineterminator="\n")
@@ -91,14 +92,15 @@ def write_results(found: Mapping[int, Detections], dataset: Dataset, path: str, 
             written = 0
             for number, mask in _apart(detections):
                 if mask.any():
-                    lines.writerow([name, rle.encode(mask), categories[int(detections["class_ids"][number])]])
+                    class_id = int(detections["class_ids"][number])
+                    lines.writerow([name, rle.encode(mask), categories[class_id]])
+                    counts[class_id] += 1
                     written += 1
                 else:
                     left_out["smaller ones lie over all of their pixels"] += 1
             if not written:
                 lines.writerow([name, *NOTHING_FOUND])
-            count += written
-    return Written(len(found), count, left_out).say(path)
+    return Written(len(found), counts, left_out).say(path)
 
 
 def _apart(detections: Detections) -> Iterator[tuple[int, np.ndarray]]:

@@ -44,8 +44,8 @@ def write(dataset: Dataset, path: str, overwrite: bool = False, photos_as: str =
     if without:
         raise ValueError(f"{len(without)} images, such as {without[0]!r}, are no files that one could {photos_as}. Use photos_as='leave'.")
     os.makedirs(os.path.join(path, "labels"), exist_ok=True)
+    counts: Counter[int] = Counter()
     left_out: Counter[str] = Counter()
-    count = 0
     for image_id, stem in zip(dataset.image_ids.tolist(), stems, strict=True):
         height, width = writing.size(dataset, image_id)
         lines = []
@@ -54,16 +54,16 @@ def write(dataset: Dataset, path: str, overwrite: bool = False, photos_as: str =
                 left_out["YOLO knows no crowds"] += 1
             else:
                 lines.append(_line(one, height, width))
+                counts[one.class_id] += 1
         with writing.whole_file(os.path.join(path, "labels", stem + ".txt"), overwrite) as file:
             file.writelines(lines)
         if photos_as != "leave":
             _place(dataset.image_info[image_id]["path"], os.path.join(path, "images"), photos_as)
-        count += len(lines)
     with writing.whole_file(os.path.join(path, "data.yaml"), overwrite) as file:
         names = [str(info["name"]) for info in dataset.class_info[1:]]
         file.write("path: .\ntrain: images\nval: images\nnames:\n")
         file.writelines(f"  {number}: {json.dumps(name, ensure_ascii=False)}\n" for number, name in enumerate(names))
-    return Written(len(stems), count, left_out).say(path)
+    return Written(len(stems), counts, left_out).say(path)
 
 
 def _line(one: Object, height: int, width: int) -> str:

@@ -23,13 +23,18 @@ class Written(NamedTuple):
 
     Attributes:
         images: how many.
-        instances: how many, crowds included.
+        counts: {class id: instances}, crowds included.
         left_out: {why: count}.
     """
 
     images: int
-    instances: int
+    counts: Counter[int]
     left_out: Counter[str]
+
+    @property
+    def instances(self) -> int:
+        """How many instances, crowds included."""
+        return self.counts.total()
 
     def say(self, path: str) -> Written:
         """Write a line in the log for each kind of thing left out, and return itself."""

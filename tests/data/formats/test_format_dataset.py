@@ -145,7 +145,7 @@ def test_subsets_and_splits_take_it(tmp_path):
 
 
 def test_unknown_formats_options_and_folders_are_refused(tmp_path):
-    with pytest.raises(ValueError, match="Format 'pascal' can't be read; use one of coco, "):
+    with pytest.raises(ValueError, match="Format 'pascal' is unknown; use one of coco, "):
         formats.load("pascal", tmp_path)
     with pytest.raises(ValueError, match="png_masks has no option size; it has: class_name"):
         formats.load("png_masks", tmp_path, size=4)

@@ -125,7 +125,8 @@ def test_attributes_survive_coco_and_csv(tmp_path):
 
 def test_any_data_set_can_be_written(tmp_path, caplog):
     drawn = Drawn()
-    assert formats.save("coco", drawn, tmp_path / "a.json")[:2] == (3, 6)
+    written = formats.save("coco", drawn, tmp_path / "a.json")
+    assert (written.images, written.instances, written.counts) == (3, 6, {1: 4, 2: 2})
     assert "a.json: 2 instances are not written: their masks are empty." in caplog.text
     again = formats.load("coco", tmp_path / "a.json", keep_missing=True)
     assert [info["id"] for info in again.image_info] == [1, 2, 3] and again.class_names == drawn.class_names
@@ -238,7 +239,7 @@ def test_a_broken_mask_is_named_and_counted(tmp_path, caplog):
     (tmp_path / "train.csv").write_text("ImageId,EncodedPixels,Height,Width,ClassId\na.jpg,1 6,6,8,6\na.jpg,1 6 9,6,8,6\n")
     with caplog.at_level(logging.WARNING):
         written = formats.save("coco", formats.load("imaterialist", tmp_path / "train.csv"), tmp_path / "out.json")
-    assert written[:2] == (1, 1) and "line 3, ImageId a.jpg: Run-length string holds 3 values" in caplog.text
+    assert (written.images, written.instances) == (1, 1) and "line 3, ImageId a.jpg: Run-length string holds 3 values" in caplog.text
     assert "1 instances are not written: their masks can't be read" in caplog.text
 
 
@@ -254,7 +255,7 @@ def test_what_yolo_cannot_hold_is_refused(tmp_path):
     drawn.prepare()
     with pytest.raises(ValueError, match="1 names of photos come twice, such as 'a'"):
         formats.save("yolo", drawn, tmp_path / "y")
-    with pytest.raises(ValueError, match="can't be written; use one of coco, imaterialist, yolo"):
+    with pytest.raises(ValueError, match="'via' is unknown; use one of coco, imaterialist, yolo"):
         formats.save("via", drawn, tmp_path / "y")
     with pytest.raises(ValueError, match="coco has no option photos_as"):
         formats.save("coco", drawn, tmp_path / "y", photos_as="copy")
