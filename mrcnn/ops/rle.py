@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import cv2
 import numpy as np
 from pycocotools import mask as coco_mask
 
@@ -129,9 +130,45 @@ def decode_coco(encoded: dict[str, Any] | Sequence[dict[str, Any]], shape: Seque
     height, width = next(iter(wanted), (0, 0))
     masks = np.zeros((height, width, len(encoded)), bool)
     for i, one in enumerate(encoded):
-        counts = _counts(one)
-        masks[..., i] = np.repeat(np.arange(len(counts)) % 2 == 1, counts).reshape(width, height).T
+        paint_coco(one, masks[..., i])
     return masks
+
+
+def paint_coco(encoded: dict[str, Any], plane: np.ndarray) -> bool:
+    """Read an encoding into a plane that is there. What is outside the mask's box is not touched, which saves time and memory.
+
+    Args:
+        encoded: one encoding, compressed or not.
+        plane: [H, W] bool, set to True where the mask is.
+
+    Returns:
+        Whether the mask has any pixel.
+
+    Raises:
+        ValueError: the counts don't fill the encoding's size, or that isn't the plane's.
+
+    >>> plane = np.zeros((2, 3), bool)
+    >>> paint_coco({"size": [2, 3], "counts": [1, 2, 3]}, plane)
+    True
+    >>> plane.astype(int).tolist()
+    [[0, 1, 0], [1, 0, 0]]
+    """
+    height, width = (int(n) for n in _checked(encoded)["size"])
+    if plane.shape != (height, width):
+        raise ValueError(f"A COCO mask of {height} · {width} pixels does not fit a plane of {plane.shape}.")
+    ends = np.cumsum(_counts(encoded))
+    starts, stops = ends[0:-1:2], ends[1::2]
+    starts, stops = starts[stops > starts], stops[stops > starts]
+    if not len(starts):
+        return False
+    (left, top), (right, bottom) = np.divmod(starts, height), np.divmod(stops - 1, height)
+    x1, x2 = int(left[0]), int(right[-1]) + 1
+    y1, y2 = (int(top.min()), int(bottom.max()) + 1) if (left == right).all() else (0, height)
+    bounds = np.stack([starts, stops], axis=1).ravel() - x1 * height
+    lengths = np.diff(bounds, prepend=0, append=(x2 - x1) * height)
+    strip = np.repeat((np.arange(len(lengths)) % 2).astype(np.uint8), lengths).reshape(x2 - x1, height)  # lying down
+    plane[y1:y2, x1:x2] |= cv2.transpose(strip[:, y1:y2]).view(bool)
+    return True
 
 
 def compressed(encoded: dict[str, Any]) -> dict[str, Any]:

@@ -96,20 +96,24 @@ class FashionDataset(FormatDataset):
             ValueError: a run-length string is broken or leaves the photo; names file, line and ImageId.
         """
         try:
-            masks, class_ids = super().load_mask(image_id)
+            return super().load_mask(image_id)
         except ValueError as error:
             raise ValueError(f"{error} See --rle-from.") from error
-        if self.size and not masks.size:
-            masks = np.zeros((self.size, self.size, 0), bool)
-        return masks, class_ids
 
-    def decode_shape(self, shape: PixelRuns, height: int, width: int, files: dict) -> np.ndarray:
-        """Decode a garment at the square's size."""
-        return decode_resized(shape.text, (height, width), self.size, shape.first_pixel)
+    def mask_size(self, info: dict) -> tuple[int, int]:
+        """Return (height, width) of the masks: the square's."""
+        return (self.size, self.size) if self.size else super().mask_size(info)
 
-    def encode_shape(self, shape: PixelRuns, height: int, width: int, files: dict) -> dict:
-        """As COCO run lengths, at the square's size."""
-        return rle.encode_coco(self.decode_shape(shape, height, width, files))
+    def paint(self, shape: PixelRuns, info: dict, plane: np.ndarray, files: dict) -> bool:
+        """Decode a garment at the square's size, and tell whether it is large enough to show."""
+        plane[:] = decode_resized(shape.text, (info["height"], info["width"]), self.size, shape.first_pixel)
+        return bool(plane.any())
+
+    def encode(self, shape: PixelRuns, info: dict, files: dict) -> dict:
+        """Return a garment as COCO run lengths, at the square's size."""
+        plane = np.zeros(self.mask_size(info), bool)
+        self.paint(shape, info, plane, files)
+        return rle.encode_coco(plane)
 
 
 def resized(photo: np.ndarray, size: int | None) -> np.ndarray:

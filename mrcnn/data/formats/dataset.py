@@ -95,11 +95,10 @@ class FormatDataset(Dataset):
             FileNotFoundError: the file of a mask has gone.
         """
         info = self._info(image_id)
-        planes = self._each(self.decode_shape, info)
-        seen = np.array([plane.any() for plane in planes], bool)
-        shown = [plane for plane, some in zip(planes, seen, strict=True) if some]
-        none = np.zeros((info["height"], info["width"], 0), bool)
-        return np.stack(shown, axis=-1) if shown else none, self.image_class_ids(image_id)[seen]
+        # A plane lies in one piece, and what no mask touches costs no memory.
+        planes = np.zeros((len(info["instances"]), *self.mask_size(info)), bool)
+        seen = np.array(self._each(lambda shape, files, place: self.paint(shape, info, planes[place], files), info), bool)
+        return np.moveaxis(planes if seen.all() else planes[seen], 0, -1), self.image_class_ids(image_id)[seen]
 
     def load_runs(self, image_id: int) -> tuple[list[dict[str, Any]], np.ndarray]:
         """As `load_mask`, with the masks as COCO run lengths; outlines and run-length texts never become planes.
@@ -107,7 +106,8 @@ class FormatDataset(Dataset):
         Returns:
             N encodings {"size": [H, W], "counts": bytes}, and class ids [N] int32.
         """
-        encoded = self._each(self.encode_shape, self._info(image_id))
+        info = self._info(image_id)
+        encoded = self._each(lambda shape, files, place: self.encode(shape, info, files), info)
         seen = rle.area_coco(encoded) > 0
         return [one for one, some in zip(encoded, seen, strict=True) if some], self.image_class_ids(image_id)[seen]
 
@@ -122,20 +122,24 @@ class FormatDataset(Dataset):
         info = self._info(image_id)
         return info["path"] or str(info["id"])
 
-    def decode_shape(self, shape: shapes.Shape, height: int, width: int, files: dict[str, np.ndarray]) -> np.ndarray:
-        """Make the plane [H, W] bool of an instance; override it, with `encode_shape`, for masks of another size than the photo's."""
-        return shapes.decode(shape, height, width, files)
+    def mask_size(self, info: dict[str, Any]) -> tuple[int, int]:
+        """Return (height, width) of the masks of a photo; override it, with `paint` and `encode`, where that isn't the photo's."""
+        return info["height"], info["width"]
 
-    def encode_shape(self, shape: shapes.Shape, height: int, width: int, files: dict[str, np.ndarray]) -> dict[str, Any]:
-        """Make the COCO run lengths of an instance."""
-        return shapes.encode(shape, height, width, files)
+    def paint(self, shape: shapes.Shape, info: dict[str, Any], plane: np.ndarray, files: dict[str, np.ndarray]) -> bool:
+        """Decode an instance into a plane [H, W] of False, and tell whether it has any pixel."""
+        return shapes.paint(shape, plane, files)
+
+    def encode(self, shape: shapes.Shape, info: dict[str, Any], files: dict[str, np.ndarray]) -> dict[str, Any]:
+        """Return an instance as COCO run lengths."""
+        return shapes.encode(shape, *self.mask_size(info), files)
 
     def _each(self, convert: Callable, info: dict[str, Any]) -> list[Any]:
-        """Convert the instances of a photo, and say which one can't be."""
+        """Convert the instances of a photo, by convert(shape, files, place), and say which one can't be."""
         found, files = [], {}
-        for instance in info["instances"]:
+        for place, instance in enumerate(info["instances"]):
             try:
-                found.append(convert(instance.shape, info["height"], info["width"], files))
+                found.append(convert(instance.shape, files, place))
             except (ValueError, FileNotFoundError) as error:
                 raise type(error)(f"{info['file']}, {instance.entry}: {error}") from error
         return found

@@ -130,6 +130,11 @@ def test_no_decoded_mask_is_kept(tmp_path):
     assert masks.nbytes == 400 * 600 * 50 and len(pickle.dumps(dataset.image_info)) == before < 20000
 
 
+def test_each_mask_lies_in_one_piece(tmp_path):
+    masks, _ = formats.load("labelme", fruit(tmp_path)).load_mask(0)
+    assert masks.shape == (6, 8, 3) and all(masks[..., i].flags.c_contiguous for i in range(3))
+
+
 def test_a_data_set_travels_to_workers(tmp_path):
     dataset = formats.load("labelme", fruit(tmp_path))
     assert masks_of(pickle.loads(pickle.dumps(dataset))) == masks_of(dataset)
