@@ -100,7 +100,7 @@ class FormatDataset(Dataset):
         seen = np.array(self._each(lambda shape, files, place: self.paint(shape, info, planes[place], files), info), bool)
         return np.moveaxis(planes if seen.all() else planes[seen], 0, -1), self.image_class_ids(image_id)[seen]
 
-    def load_runs(self, image_id: int) -> tuple[list[dict[str, Any]], np.ndarray]:
+    def load_rles(self, image_id: int) -> tuple[list[dict[str, Any]], np.ndarray]:
         """As `load_mask`, with the masks as COCO run lengths; outlines and run-length texts never become planes.
 
         Returns:

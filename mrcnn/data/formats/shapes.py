@@ -29,7 +29,7 @@ class Polygons(NamedTuple):
 
 
 class CocoRuns(NamedTuple):
-    """A mask as COCO run lengths: encoded is {"size": [H, W], "counts": list, text or bytes}."""
+    """A mask as COCO run lengths: encoded is {"size": [H, W], "counts": bytes}, see `rle.checked_coco`."""
 
     encoded: dict[str, Any]
 
@@ -131,7 +131,7 @@ def encode(shape: Shape, height: int, width: int, files: dict[str, np.ndarray] |
             size = [int(side) for side in encoded["size"]]
             if size != [height, width]:
                 raise ValueError(f"A mask of height {size[0]} and width {size[1]} does not fit an image of {height} and {width}.")
-            return rle.compressed(encoded)
+            return encoded
         case PixelRuns(text, first_pixel):
             return rle.to_coco(text, (height, width), first_pixel=first_pixel)
         case _:

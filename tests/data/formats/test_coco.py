@@ -49,7 +49,7 @@ def test_polygons_and_run_lengths_of_both_kinds_are_read(tmp_path):
 def test_crowds_have_negative_ids(tmp_path):
     dataset = formats.load("coco", write(tmp_path, annotation(1, [SQUARE], iscrowd=1), annotation(2, [SQUARE], 7, iscrowd=0)))
     assert masks_of(dataset)[1] == [-1, 2] and dataset.image_class_ids(0).tolist() == [-1, 2]
-    assert dataset.load_runs(0)[1].tolist() == [-1, 2]
+    assert dataset.load_rles(0)[1].tolist() == [-1, 2]
 
 
 def test_photos_are_found_where_coco_has_them(tmp_path):
@@ -148,7 +148,7 @@ def test_real_masks_are_those_of_pycocotools(name):
     seen = 0
     for image_id, info in enumerate(dataset.image_info):
         annotations = coco.loadAnns(coco.getAnnIds(imgIds=info["id"]))
-        encoded, class_ids = dataset.load_runs(image_id)
+        encoded, class_ids = dataset.load_rles(image_id)
         planes = dataset.load_mask(image_id)[0]
         assert [rle.encode_coco(planes[..., i]) for i in range(planes.shape[-1])] == encoded
         expected = [rle.encode_coco(rle.decode_coco(coco.annToRLE(one))) for one in annotations]

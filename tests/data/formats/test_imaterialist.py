@@ -56,7 +56,7 @@ def test_nothing_but_unusable_lines_is_an_error(tmp_path):
 
 def test_a_broken_run_is_named_when_it_is_decoded(tmp_path):
     dataset = formats.load("imaterialist", write(tmp_path, "a.jpg,1 6 9,6,8,6"))
-    for decode in (dataset.load_mask, dataset.load_runs):
+    for decode in (dataset.load_mask, dataset.load_rles):
         with pytest.raises(ValueError, match="train.csv, line 2, ImageId a.jpg: Run-length string holds 3 values"):
             decode(0)
 
@@ -74,7 +74,7 @@ def test_real_masks_are_those_of_their_coco_twin():
     twins = {info["path"]: number for number, info in enumerate(coco.image_info)}
     assert ours.num_images == 4 and len(ours.attribute_names) == 92
     for image_id, info in enumerate(ours.image_info):
-        (mine, class_ids), (theirs, their_ids) = ours.load_runs(image_id), coco.load_runs(twins[info["path"]])
+        (mine, class_ids), (theirs, their_ids) = ours.load_rles(image_id), coco.load_rles(twins[info["path"]])
         assert sorted(one["counts"] for one in mine) == sorted(one["counts"] for one in theirs)
         names = [ours.class_names[i] for i in class_ids], [coco.class_names[i] for i in their_ids]
         assert sorted(names[0]) == sorted(names[1])

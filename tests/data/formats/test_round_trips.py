@@ -42,7 +42,7 @@ class Drawn(Dataset):
 
 def instances(dataset, image_id):
     """The instances of an image by class name and sign, with their run lengths."""
-    encoded, class_ids = dataset.load_runs(image_id)
+    encoded, class_ids = dataset.load_rles(image_id)
     return sorted((dataset.class_info[abs(i)]["name"], i < 0, one["counts"]) for one, i in zip(encoded, class_ids.tolist(), strict=True))
 
 
@@ -183,7 +183,7 @@ def test_coco_reads_it_and_finds_the_truth_perfect(tmp_path, capsys):
     for image_id in source.image_ids:
         masks, class_ids = source.load_mask(image_id)
         some = class_ids > 0
-        boxes = rle.boxes_coco(source.load_runs(image_id)[0])[some]
+        boxes = rle.boxes_coco(source.load_rles(image_id)[0])[some]
         found[int(image_id)] = Detections(boxes, class_ids[some], np.ones(some.sum()), masks[..., some])
     assert formats.save_results("coco", found, source, tmp_path / "results.json").instances == sum(len(one["class_ids"]) for one in found.values())
     truth = COCO(str(tmp_path / "truth.json"))
