@@ -168,7 +168,7 @@ def checked_coco(encoded: dict[str, Any]) -> dict[str, Any]:
     try:
         _counts(_checked(encoded))
         return _compressed(encoded)
-    except (TypeError, IndexError) as error:
+    except (TypeError, IndexError, OverflowError) as error:
         raise ValueError(f"A COCO mask is {{'size': [height, width], 'counts': …}}; got {str(encoded)[:80]}.") from error
 
 

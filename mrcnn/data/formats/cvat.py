@@ -34,7 +34,8 @@ def read(path: str, report: Report) -> Parsed:
     photos = []
     for number, image in enumerate(root.findall("image"), start=1):
         try:
-            name, size = image.attrib["name"].replace("\\", "/"), (int(image.attrib["height"]), int(image.attrib["width"]))
+            size = parsed.image_size(int(image.attrib["height"]), int(image.attrib["width"]))
+            name = image.attrib["name"].replace("\\", "/")
         except (KeyError, ValueError) as error:
             raise ValueError(f"{path}, image number {number}: name, height and width are expected; {error!r}. Export it again.") from error
         photos.append(Photo(name, name, size, _instances(image, name, size, path, report), path))
@@ -89,6 +90,8 @@ def _instances(image: ElementTree.Element, name: str, size: tuple[int, int], pat
 def _shape(entry: ElementTree.Element, size: tuple[int, int]) -> shapes.Shape:
     given = entry.attrib
     turn = np.deg2rad(float(given.get("rotation") or 0))
+    if not np.isfinite(turn):
+        raise ValueError(f"a rotation in degrees is expected; got {given['rotation']!r}")
     if entry.tag == "polygon":
         pairs = [pair.split(",") for pair in given["points"].split(";") if pair]
         return shapes.Polygons((parsed.polygon([[float(value) for value in pair] for pair in pairs]),))
@@ -108,6 +111,6 @@ def _mask(given: dict[str, str], size: tuple[int, int]) -> shapes.Shape:
     left, top, width, height = (int(float(given[name])) for name in ("left", "top", "width", "height"))
     counts = np.array([int(count) for count in given["rle"].split(",") if count.strip()], np.int64)
     if min(width, height) < 1 or counts.min(initial=0) < 0 or counts.sum() != width * height:
-        raise ValueError(f"run lengths of {width} x {height} pixels are expected; the counts add up to {counts.sum()}")
+        raise ValueError(f"run lengths of a box of {width} x {height} pixels are expected; the counts add up to {counts.sum()}")
     part = np.repeat(np.arange(len(counts)) % 2 == 1, counts).reshape(height, width)
     return shapes.pasted(part, top, left, *size)

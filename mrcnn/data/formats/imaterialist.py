@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import logging
 import os
+import warnings
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -92,8 +93,10 @@ def read_table(path: str, categories: list[int], report: Report) -> pandas.DataF
     import pandas  # takes a third of a second, which other formats don't need
 
     try:
-        table = pandas.read_csv(path, dtype=str, keep_default_na=False, skip_blank_lines=False)
-    except (pandas.errors.ParserError, pandas.errors.EmptyDataError, UnicodeDecodeError) as error:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", pandas.errors.ParserWarning)  # a first line with more values than there are columns
+            table = pandas.read_csv(path, dtype=str, keep_default_na=False, skip_blank_lines=False, index_col=False)
+    except (pandas.errors.ParserError, pandas.errors.ParserWarning, pandas.errors.EmptyDataError, UnicodeDecodeError) as error:
         raise ValueError(f"{path} can't be read as a CSV: {error}") from error
     missing = [column for column in COLUMNS if column not in table.columns]
     if missing:
@@ -106,15 +109,15 @@ def read_table(path: str, categories: list[int], report: Report) -> pandas.DataF
     report.total += len(table)
     for column in ("Height", "Width"):
         sides = pandas.to_numeric(table[column], errors="coerce")
-        table = _without(path, table, column, ~((sides >= 1) & (sides % 1 == 0)), "a whole number of pixels is expected", report)
+        table = _without(path, table, column, ~((sides >= 1) & (sides <= 1e5) & (sides % 1 == 0)), "a whole number of pixels is expected", report)
         table[column] = table[column].astype(float).astype(int)
-    parts = table["ClassId"].str.fullmatch(r"\d+(_\d+)*").astype(bool)
+    parts = table["ClassId"].str.fullmatch(r"\d{1,9}(_\d{1,9})*").astype(bool)
     table = _without(path, table, "ClassId", ~parts, 'a category such as 6, or with attributes "6_12_44", is expected', report)
     known = table["ClassId"].str.split("_").str[0].astype(int).isin(categories)
     span = f"{DESCRIPTIONS} knows {len(categories)} categories, {min(categories)}…{max(categories)}"
     table = _without(path, table, "ClassId", ~known, span, report)
     if ATTRIBUTES in table.columns:
-        listed = table[ATTRIBUTES].str.fullmatch(r"(\d+(,\d+)*)?").astype(bool)
+        listed = table[ATTRIBUTES].str.fullmatch(r"(\d{1,9}(,\d{1,9})*)?").astype(bool)
         table = _without(path, table, ATTRIBUTES, ~listed, 'ids of attributes, "12,44", are expected', report)
     return _with_pixels(path, table)
 

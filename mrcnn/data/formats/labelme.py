@@ -71,8 +71,10 @@ def _photo(file: str, report: Report, lenient: bool) -> Photo | None:
     candidates += [os.path.join(os.path.dirname(file), os.path.basename(name))] if name else []
     candidates += [stem + suffix for suffix in (".jpg", ".jpeg", ".png", ".JPG", ".bmp", ".tif", ".tiff")]
     path = next((os.path.normpath(one) for one in candidates if os.path.isfile(one)), None)
-    sides = content.get("imageHeight"), content.get("imageWidth")
-    size = sides if all(isinstance(side, int) and side > 0 for side in sides) else None
+    try:
+        size = parsed.image_size(content.get("imageHeight"), content.get("imageWidth"))
+    except ValueError:  # old files have none; the photo tells
+        size = None
     return Photo(os.path.basename(name) or os.path.basename(stem), name or stem, size, _instances(content["shapes"], size, file, report), file, path)
 
 
@@ -81,14 +83,14 @@ def _instances(entries: list[Any], size: tuple[int, int] | None, file: str, repo
     found: dict[Any, Instance] = {}
     for number, entry in enumerate(entries, start=1):
         kind = entry.get("shape_type") or "polygon" if isinstance(entry, dict) else None
-        if kind in NO_AREA:
+        if isinstance(kind, str) and kind in NO_AREA:
             report.unread[NO_AREA[kind]] += 1
             continue
         where = f"shape {number}"
         report.total += 1
         try:
             instance = Instance(_label(entry), _shape(entry, kind, size), where)
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, OverflowError) as error:
             report.bad(file, where, str(error))
             continue
         group = entry.get("group_id")

@@ -171,6 +171,22 @@ def read_json(path: str, expected: str) -> Any:
         raise ValueError(f"{path} is no JSON ({error}): {expected} is expected. Export it again.") from error
 
 
+def image_size(height: Any, width: Any) -> tuple[int, int]:
+    """Return (height, width) as whole numbers.
+
+    Raises:
+        ValueError: they are none, less than 1, or more than an image can have here (2³¹ pixels).
+
+    >>> image_size(480.0, 640)
+    (480, 640)
+    """
+    sides = (height, width)
+    numbers = all(isinstance(side, int | float) and not isinstance(side, bool) and abs(side) < 2**31 for side in sides)
+    if not numbers or any(side != int(side) or side < 1 for side in sides) or int(height) * int(width) >= 2**31:
+        raise ValueError(f"height and width of an image, from 1 pixel on, are expected; got {height!r} and {width!r}")
+    return int(height), int(width)
+
+
 def polygon(points: Any) -> np.ndarray:
     """Return points as [P, (x, y)] float64.
 
@@ -233,9 +249,10 @@ def ellipse(x: float, y: float, radius_x: float, radius_y: float, angle: float =
     >>> ellipse(0, 0, 10, 10).shape
     (23, 2)
     """
-    radius_x, radius_y = float(radius_x), float(radius_y)
-    if not (0 < radius_x < np.inf and 0 < radius_y < np.inf):
-        raise ValueError(f"an ellipse or circle with an area is expected; got radii {radius_x:g} and {radius_y:g}")
+    x, y, radius_x, radius_y, angle = (float(number) for number in (x, y, radius_x, radius_y, angle))
+    if not (0 < radius_x <= 1e6 and 0 < radius_y <= 1e6 and np.isfinite([x, y, angle]).all()):
+        values = f"radii {radius_x:g} and {radius_y:g}, centre {x:g}, {y:g}, turned by {angle:g}"
+        raise ValueError(f"an ellipse or circle with an area, of finite numbers, is expected; got {values}")
     # A chord of a circle stays within r (1 - cos(pi / n)) of it.
     large = max(radius_x, radius_y, 1.0)
     count = max(12, int(np.ceil(np.pi / np.arccos(1 - 0.1 / large))))

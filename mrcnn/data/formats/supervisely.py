@@ -53,7 +53,7 @@ def _photo(file: str, folder: str, report: Report) -> Photo | None:
     name = os.path.basename(file)[: -len(".json")]
     try:
         content = parsed.read_json(file, "a Supervisely annotation")
-        size, objects = (int(content["size"]["height"]), int(content["size"]["width"])), list(content["objects"])
+        size, objects = parsed.image_size(content["size"]["height"], content["size"]["width"]), list(content["objects"])
     except (KeyError, TypeError, ValueError) as error:
         report.total += 1
         report.bad(file, "the whole file", f"{{'size': …, 'objects': […]}} is expected; {error!r}")
@@ -71,10 +71,10 @@ def _instances(objects: list[Any], size: tuple[int, int], file: str, report: Rep
             continue
         report.total += 1
         try:
-            instances.append(Instance(entry["classTitle"], _shape(entry, kind, size), where))
+            instances.append(Instance(str(entry["classTitle"]), _shape(entry, kind, size), where))
         except KeyError as error:
             report.bad(file, where, f"a {kind} with {error.args[0]} is expected")
-        except (ValueError, TypeError, IndexError) as error:
+        except (ValueError, TypeError, IndexError, OverflowError, AttributeError) as error:
             report.bad(file, where, str(error))
     return instances
 

@@ -88,6 +88,8 @@ def _region(number: Any, region: Any, name: str) -> _Region:
 def _version_3(content: dict[str, Any], path: str) -> list[tuple[str, list[_Region]]]:
     """Return (file name, regions) of each image of a project of version 3."""
     files, views, meanings = (content.get(part) or {} for part in ("file", "view", "attribute"))
+    if not all(isinstance(part, dict) for part in (files, views, meanings, content["metadata"] or {})):
+        raise ValueError(f"{path} is no VIA project of version 3 with file, view and metadata as objects. Export it again.")
     try:
         names = {key: str(entry.get("fname") or entry["src"]) for key, entry in files.items()}
         shown = {key: [str(one) for one in entry["fid_list"]] for key, entry in views.items()}
@@ -101,10 +103,12 @@ def _version_3(content: dict[str, Any], path: str) -> list[tuple[str, list[_Regi
             raise ValueError(f"{path}, metadata {key!r}: its view names no file of the project. Export it again.")
         if not xy:
             continue  # says something of the image or of a stretch of time
-        values = _nested(entry, "av") or {}
-        attributes = {_nested(meanings, one, "aname") or one: _option(_nested(meanings, one, "options"), value) for one, value in values.items()}
-        kind = KINDS_3.get(xy[0], xy[0])
-        regions[name].append(_Region(kind, _values_3(kind, xy[1:]), attributes, f"{name}, metadata {key}"))
+        kind, *numbers = xy if isinstance(xy, list) else [None]
+        kind, values = KINDS_3.get(kind, kind) if isinstance(kind, int) else None, _nested(entry, "av")
+        attributes = {}
+        for one, value in values.items() if isinstance(values, dict) else ():
+            attributes[str(_nested(meanings, one, "aname") or one)] = _option(_nested(meanings, one, "options"), value)
+        regions[name].append(_Region(kind, _values_3(kind, numbers), attributes, f"{name}, metadata {key}"))
     return list(regions.items())
 
 
@@ -139,14 +143,14 @@ def _instances(
     regions: list[_Region], name: str, attribute: str | None, class_name: str, path: str, report: Report
 ) -> Iterator[Instance]:
     for region in regions:
-        if region.kind in NO_AREA:
+        if isinstance(region.kind, str) and region.kind in NO_AREA:
             report.unread[f"{region.kind}s"] += 1
             continue
         report.total += 1
         try:
             label = class_name if attribute is None else _label(region.attributes.get(attribute), attribute)
             yield Instance(label, _shape(region.kind, region.values), region.entry)
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, OverflowError) as error:
             report.bad(path, region.entry, str(error))
         except KeyError as error:
             report.bad(path, region.entry, f"a {region.kind} with {error.args[0]} is expected; got {', '.join(region.values)}")

@@ -115,7 +115,7 @@ REFUSED = {
     "categories twice": ({"categories": [{"id": 3, "name": "a"}, {"id": 3, "name": "b"}]}, "the same id"),
     "image without name": ({"images": [{"id": 5}]}, "image number 1: .*file_name"),
     "image twice": ({"images": [{"id": 5, "file_name": "a.jpg"}] * 2}, "two images have the id 5"),
-    "image without pixels": ({"images": [{"id": 5, "file_name": "a.jpg", "height": 0, "width": 8}]}, "height 0 and width 8"),
+    "image without pixels": ({"images": [{"id": 5, "file_name": "a.jpg", "height": 0, "width": 8}]}, "from 1 pixel on, are expected; got 0 and 8"),
 }
 
 
