@@ -55,7 +55,7 @@ def write(dataset: Dataset, path: str, overwrite: bool = False, photos_as: str =
             else:
                 lines.append(_line(one, height, width))
                 counts[one.class_id] += 1
-        with writing.whole_file(os.path.join(path, "labels", stem + ".txt"), overwrite) as file:
+        with writing.whole_file(os.path.join(path, "labels", stem + ".txt"), overwrite, sync=False) as file:
             file.writelines(lines)
         if photos_as != "leave":
             _place(dataset.image_info[image_id]["path"], os.path.join(path, "images"), photos_as)

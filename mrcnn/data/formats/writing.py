@@ -11,6 +11,7 @@ from typing import IO, Any, NamedTuple
 
 import numpy as np
 
+from mrcnn import files
 from mrcnn.data.dataset import Dataset
 from mrcnn.data.formats import photos, shapes
 from mrcnn.ops import rle
@@ -71,10 +72,10 @@ def objects(dataset: Dataset, image_id: int, height: int, width: int, left_out: 
     """
     info = dataset.image_info[image_id]
     if "instances" in info:
-        class_ids, files = dataset.image_class_ids(image_id).tolist(), {}
+        class_ids, read = dataset.image_class_ids(image_id).tolist(), {}
         for instance, class_id in zip(info["instances"], class_ids, strict=True):
             try:
-                encoded = shapes.encode(instance.shape, height, width, files)
+                encoded = shapes.encode(instance.shape, height, width, read)
             except (ValueError, OSError) as error:
                 logger.warning("%s, %s: %s", info["file"], instance.entry, error)
                 left_out["their masks can't be read, see above"] += 1
@@ -136,7 +137,7 @@ def common_folder(dataset: Dataset) -> str | None:
 
 
 @contextmanager
-def whole_file(path: str, overwrite: bool, newline: str | None = None) -> Iterator[IO[str]]:
+def whole_file(path: str, overwrite: bool, newline: str | None = None, sync: bool = True) -> Iterator[IO[str]]:
     """Open a text file to write: it appears when all is written, or not at all.
 
     Raises:
@@ -145,15 +146,8 @@ def whole_file(path: str, overwrite: bool, newline: str | None = None) -> Iterat
     """
     refuse_existing(path, overwrite)
     os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
-    part = f"{path}.part"
-    try:
-        with open(part, "w", encoding="utf-8", newline=newline) as file:
-            yield file
-        os.replace(part, path)
-    except BaseException:
-        if os.path.exists(part):
-            os.remove(part)
-        raise
+    with files.replacing(path, sync=sync) as temporary, open(temporary, "w", encoding="utf-8", newline=newline) as file:
+        yield file
 
 
 def refuse_existing(path: str, overwrite: bool) -> None:
