@@ -75,10 +75,12 @@ class FormatDataset(Dataset):
 
         Raises:
             FileNotFoundError: it isn't there.
-            ValueError: it can't be read, or its size isn't the one that its masks have.
+            ValueError: it can't be read, or its size isn't the one that its masks have. (Where they were drawn on a photo
+                that its EXIF tag turns by a quarter, without turning it, whoever puts the two together has to refuse.)
         """
         info, image = self._info(image_id), super().load_image(image_id)
-        if image.shape[:2] != (info["height"], info["width"]):
+        size = (info["height"], info["width"])
+        if image.shape[:2] not in (size, size[::-1]) or (image.shape[:2] != size and not photos.on_its_side(info["path"])):
             raise ValueError(
                 f"{info['path']} is {image.shape[0]} px high and {image.shape[1]} wide, but {info['file']} says Height "
                 f"{info['height']}, Width {info['width']}: the masks would not fit. Replace the photo or correct the file."

@@ -49,8 +49,20 @@ def size(path: str) -> tuple[int, int]:
     try:
         with Image.open(path) as image:
             width, height = image.size
-            turned = image.getexif().get(0x0112, 1) in (5, 6, 7, 8)
-        return (width, height) if turned else (height, width)
+            return (width, height) if _on_its_side(image) else (height, width)
     except Exception:  # Pillow's plugins raise whatever they like; OpenCV may know the file, or say what is wrong with it
         height, width = images.read(path).shape[:2]
         return height, width
+
+
+def on_its_side(path: str) -> bool:
+    """Tell whether the EXIF tag of an image file turns it by a quarter, so that height and width change places."""
+    try:
+        with Image.open(path) as image:
+            return _on_its_side(image)
+    except Exception:  # as above
+        return False
+
+
+def _on_its_side(image: Image.Image) -> bool:
+    return image.getexif().get(0x0112, 1) in (5, 6, 7, 8)

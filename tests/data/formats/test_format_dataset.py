@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from format_files import masks_of, photo, rectangle, write_json
 
-from mrcnn.data import formats, splits
+from mrcnn.config import Config
+from mrcnn.data import formats, samples, splits
 from mrcnn.data.dataset import Dataset
 
 SQUARE, WIDE = [[1, 1], [4, 1], [4, 3], [1, 3]], [[0, 4], [8, 4], [8, 6], [0, 6]]
@@ -119,6 +120,24 @@ def test_sizes_are_those_of_the_upright_photo(tmp_path):
     Image.new("RGB", (8, 6)).save(tmp_path / "a.jpg", exif=turned)
     dataset = formats.load("labelme", tmp_path)
     assert dataset.load_image(0).shape[:2] == (8, 6) == dataset.load_mask(0)[0].shape[:2]
+    labelme(tmp_path, ("a", SQUARE), imageHeight=6, imageWidth=8)  # drawn on the photo as it lies in the file
+    Image.new("RGB", (8, 6)).save(tmp_path / "a.jpg", exif=turned)
+    dataset = formats.load("labelme", tmp_path)
+    assert dataset.load_image(0).shape[:2] == (8, 6) and dataset.load_mask(0)[0].shape[:2] == (6, 8)
+    with pytest.raises(ValueError, match="EXIF"):
+        samples.load(dataset, Config(), 0, rng=np.random.default_rng(0))
+
+
+def test_training_takes_it(tmp_path):
+    class Small(Config):
+        IMAGE_MIN_DIM = IMAGE_MAX_DIM = 64
+        NUM_CLASSES = 3
+
+    labelme(tmp_path, ("nut", [[8, 8], [40, 8], [40, 24], [8, 24]]), ("fig", [[0, 30], [64, 30], [64, 64], [0, 64]]))
+    photo(tmp_path / "a.jpg", 64, 64)
+    found = samples.load(formats.load("labelme", tmp_path), Small(), 0, rng=np.random.default_rng(0))
+    assert found.class_ids.tolist() == [2, 1] and found.boxes.tolist() == [[8, 8, 24, 40], [30, 0, 64, 64]]
+    assert found.masks.sum(axis=(0, 1)).tolist() == [512, 2176]
 
 
 def test_no_decoded_mask_is_kept(tmp_path):
