@@ -212,10 +212,12 @@ def _kept(
             report.bad(photo.file, instance.entry, f"class {instance.label!r} is not among the {len(names)} that are named")
         elif instance.label not in chosen:
             report.other_classes[names[instance.label]] += 1
-        elif shapes.beside(instance.shape, *size):
-            report.outside.append(report.where(photo.file, instance.entry))
         else:
-            if shapes.leaves(instance.shape, *size):
+            leaves = shapes.leaves(instance.shape, *size)
+            if leaves and shapes.beside(instance.shape, *size):
+                report.outside.append(report.where(photo.file, instance.entry))
+                continue
+            if leaves:
                 report.clipped.append(report.where(photo.file, instance.entry))
             kept.append(instance._replace(label=chosen[instance.label]))
     return kept
