@@ -30,6 +30,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _add_weights(commands)
     _add_curves(commands)
+    _add_convert(commands)
     return parser
 
 
@@ -66,4 +67,35 @@ def _curves(options: argparse.Namespace) -> int:
         print(curves.draw(options.runs[0], options.output))
     else:
         print(curves.compare(options.runs, options.output or curves.FILE))
+    return 0
+
+
+def _add_convert(commands: argparse._SubParsersAction) -> None:
+    parser = commands.add_parser("convert", help="write a data set in another format, such as VIA as COCO json; see docs/formats.md")
+    parser.add_argument("sources", nargs="+", metavar="IN", help="file or folder; several become one data set")
+    parser.add_argument("target", metavar="OUT", help="file, or for yolo a folder, to make")
+    readers = "coco, cvat, imaterialist, index_masks, labelme, png_masks, supervisely, via or yolo"
+    parser.add_argument("--from", dest="read_as", required=True, metavar="FORMAT", help=readers)
+    parser.add_argument("--to", dest="write_as", required=True, metavar="FORMAT", help="coco, imaterialist or yolo")
+    parser.add_argument("--images", metavar="FOLDER", help="of the photos, if they are not where the format has them")
+    parser.add_argument(
+        "--class", dest="classes", action="append", default=[], metavar="NAME[=NEW]", help="take this class; repeat it. Default: all"
+    )
+    parser.add_argument(
+        "--option", dest="options", action="append", default=[], metavar="NAME=VALUE", help="of the format, such as class_name=nucleus; repeat it"
+    )
+    parser.add_argument("--strict", action="store_true", help="stop at the first broken annotation, instead of counting them")
+    parser.add_argument("--keep-missing", action="store_true", help="keep images whose photo isn't there, where the format tells their size")
+    parser.add_argument("--overwrite", action="store_true", help="replace OUT")
+    parser.set_defaults(run=_convert)
+
+
+def _convert(options: argparse.Namespace) -> int:
+    import logging
+
+    from mrcnn.data.formats.convert import convert
+
+    logging.basicConfig(level=logging.INFO, format="%(message)s")  # what was left out or changed, on standard error
+    asked = {name: value for name, value in vars(options).items() if name not in ("command", "run")}
+    print(convert(**asked))
     return 0

@@ -129,31 +129,31 @@ def decode_coco(encoded: dict[str, Any] | Sequence[dict[str, Any]], shape: Seque
     height, width = next(iter(wanted), (0, 0))
     masks = np.zeros((height, width, len(encoded)), bool)
     for i, one in enumerate(encoded):
-        counts = _counts(one)
-        masks[..., i] = np.repeat(np.arange(len(counts)) % 2 == 1, counts).reshape(width, height).T
+        runs.paint(_counts(one), masks[..., i])
     return masks
 
 
-def compressed(encoded: dict[str, Any]) -> dict[str, Any]:
-    """Bring an encoding to pycocotools' own form.
+def paint_coco(encoded: dict[str, Any], plane: np.ndarray) -> bool:
+    """Read an encoding into a plane that is there. What is outside the mask's box is not touched, which saves time and memory.
 
     Args:
-        encoded: {"size": [H, W], "counts": list, text or bytes}.
+        encoded: one encoding, compressed or not.
+        plane: [H, W] bool, set to True where the mask is.
 
     Returns:
-        {"size": [H, W], "counts": bytes}; counts that are compressed already are not looked at.
+        Whether the mask has any pixel.
 
     Raises:
-        ValueError: size or counts are missing, or a list of counts doesn't fill the size.
+        ValueError: the counts don't fill the encoding's size, or that isn't the plane's.
 
-    >>> compressed({"size": [2, 2], "counts": [1, 2, 1]})
-    {'size': [2, 2], 'counts': b'121'}
+    >>> plane = np.zeros((2, 3), bool)
+    >>> paint_coco({"size": [2, 3], "counts": [1, 2, 3]}, plane)
+    True
     """
-    height, width = (int(n) for n in _checked(encoded)["size"])
-    counts = encoded["counts"]
-    if isinstance(counts, bytes | str):
-        return {"size": [height, width], "counts": counts.encode() if isinstance(counts, str) else counts}
-    return coco_mask.frPyObjects({"size": [height, width], "counts": _counts(encoded).tolist()}, height, width)
+    size = tuple(int(n) for n in _checked(encoded)["size"])
+    if plane.shape != size:
+        raise ValueError(f"A COCO mask of {size} pixels does not fit a plane of {plane.shape}.")
+    return runs.paint(_counts(encoded), plane)
 
 
 def checked_coco(encoded: dict[str, Any]) -> dict[str, Any]:
@@ -167,18 +167,13 @@ def checked_coco(encoded: dict[str, Any]) -> dict[str, Any]:
     """
     try:
         _counts(_checked(encoded))
-        return compressed(encoded)
-    except (TypeError, IndexError) as error:
+        return _compressed(encoded)
+    except (TypeError, IndexError, OverflowError) as error:
         raise ValueError(f"A COCO mask is {{'size': [height, width], 'counts': …}}; got {str(encoded)[:80]}.") from error
 
 
 def to_coco(text: str, shape: Sequence[int], *, first_pixel: int = 1) -> dict[str, Any]:
-    """Write a "start length start length …" string as a COCO encoding, without its plane.
-
-    Args, raises: as `decode`.
-
-    Returns:
-        {"size": [H, W], "counts": bytes}.
+    """Write a "start length start length …" string as a COCO encoding, without its plane; arguments and errors as `decode`.
 
     >>> to_coco("2 1 3 1", (2, 2))
     {'size': [2, 2], 'counts': b'121'}
@@ -203,8 +198,8 @@ def area_coco(encoded: dict[str, Any] | Sequence[dict[str, Any]]) -> np.ndarray:
     2
     """
     if isinstance(encoded, dict):
-        return np.asarray(coco_mask.area(compressed(encoded)), np.int64)
-    return np.array([coco_mask.area(compressed(one)) for one in encoded], np.int64)
+        return np.asarray(coco_mask.area(_compressed(encoded)), np.int64)
+    return np.array([coco_mask.area(_compressed(one)) for one in encoded], np.int64)
 
 
 def iou_coco(
@@ -227,7 +222,7 @@ def iou_coco(
     if not len(encoded1) or not len(encoded2):
         return np.zeros((len(encoded1), len(encoded2)))
     crowd = np.zeros(len(encoded2), bool) if crowd is None else np.asarray(crowd)
-    sides = [[compressed(one) for one in side] for side in (encoded1, encoded2)]
+    sides = [[_compressed(one) for one in side] for side in (encoded1, encoded2)]
     return np.asarray(coco_mask.iou(*sides, crowd.astype(np.uint8).tolist()))
 
 
@@ -245,7 +240,7 @@ def boxes_coco(encoded: Sequence[dict[str, Any]]) -> np.ndarray:
     """
     if not len(encoded):
         return np.zeros((0, 4), np.int32)
-    x, y, width, height = np.asarray(coco_mask.toBbox([compressed(one) for one in encoded])).T
+    x, y, width, height = np.asarray(coco_mask.toBbox([_compressed(one) for one in encoded])).T
     boxes = np.stack([y, x, y + height, x + width], axis=1).astype(np.int32)
     return boxes * ((width > 0) & (height > 0))[:, None].astype(np.int32)
 
@@ -267,11 +262,11 @@ def merge_coco(encoded: Sequence[dict[str, Any]], *, intersect: bool = False) ->
     >>> int(area_coco(merge_coco(halves)))
     4
     """
-    given = [compressed(one) for one in encoded]
-    sizes = {tuple(one["size"]) for one in given}
+    compressed = [_compressed(one) for one in encoded]
+    sizes = {tuple(one["size"]) for one in compressed}
     if len(sizes) != 1:
-        raise ValueError(f"Only masks of one size can be merged; got {len(given)} of sizes {sorted(sizes)}.")
-    return coco_mask.merge(given, intersect=intersect)
+        raise ValueError(f"Only masks of one size can be merged; got {len(compressed)} of sizes {sorted(sizes)}.")
+    return coco_mask.merge(compressed, intersect=intersect)
 
 
 def _check_first_pixel(first_pixel: int) -> None:
@@ -329,14 +324,12 @@ def _checked(encoded: dict[str, Any]) -> dict[str, Any]:
 def _counts(encoded: dict[str, Any]) -> np.ndarray:
     """Return the run lengths of an encoding, beginning with background, and check that they fill its size.
 
-    A compressed text holds each count in groups of five bits, the lowest first, as characters from "0" on; bit 5 says
-    that more follow, and from the fourth count on the difference to the count before the last is stored. Read here
-    because pycocotools' decode does not notice a text cut short, and warns under NumPy 2.
+    Compressed ones are read here because pycocotools' decode does not notice a text cut short, and warns under NumPy 2.
     """
     height, width = (int(n) for n in encoded["size"])
     counts = encoded["counts"]
     if isinstance(counts, bytes | str):
-        counts = _uncompressed(counts.encode() if isinstance(counts, str) else counts)
+        counts = runs.counts(counts.encode() if isinstance(counts, str) else counts)
     try:
         counts = np.array(counts, np.int64)
     except (TypeError, ValueError, OverflowError):
@@ -346,18 +339,10 @@ def _counts(encoded: dict[str, Any]) -> np.ndarray:
     return counts
 
 
-def _uncompressed(text: bytes) -> np.ndarray:
-    """Return the counts [C] int64 that a compressed text holds, see `_counts`; what is cut short at its end is left out."""
-    groups = np.frombuffer(text, np.uint8).astype(np.int64) - 48
-    last = np.flatnonzero((groups & 32) == 0)
-    if not len(last):
-        return np.zeros(0, np.int64)
-    first = np.concatenate([[0], last[:-1] + 1])
-    groups = groups[: last[-1] + 1]
-    place = np.arange(len(groups)) - np.repeat(first, last - first + 1)
-    shift = np.minimum(5 * place, 55)  # a text that is no encoding may hold longer values
-    values = np.add.reduceat((groups & 31) << shift, first)
-    values -= ((groups[last] & 16) << 1) << shift[last]  # the sign bit of the last group
-    for start in (1, 2):
-        values[start::2] = np.cumsum(values[start::2])
-    return values
+def _compressed(encoded: dict[str, Any]) -> dict[str, Any]:
+    """Bring an encoding to pycocotools' own form."""
+    height, width = (int(n) for n in _checked(encoded)["size"])
+    counts = encoded["counts"]
+    if isinstance(counts, bytes | str):
+        return {"size": [height, width], "counts": counts.encode() if isinstance(counts, str) else counts}
+    return coco_mask.frPyObjects({"size": [height, width], "counts": _counts(encoded).tolist()}, height, width)

@@ -1,4 +1,5 @@
-"""Masks as the numbers of the pixels where they begin and end down the columns, and these written as COCO's run lengths.
+"""Masks as the numbers of the pixels where they begin and end down the columns, and these written as COCO's run lengths
+and read from them.
 
 Pixel (y, x) of an image H high has number x * H + y. NumPy over all masks at once: what pycocotools has for this takes
 Python lists, one mask at a time.
@@ -9,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import cv2
 import numpy as np
 
 
@@ -53,8 +55,62 @@ def odd(numbers: np.ndarray) -> np.ndarray:
     return numbers[begins[np.diff(begins, append=len(numbers)) % 2 == 1]]
 
 
+def counts(text: bytes) -> np.ndarray:
+    """Return the counts [C] int64 that a compressed text holds; what is cut short at its end is left out.
+
+    A text holds each count in groups of five bits, the lowest first, as characters from "0" on; bit 5 says that more
+    follow, and from the fourth count on the difference to the count before the last is stored.
+
+    >>> counts(b"121").tolist()
+    [1, 2, 1]
+    """
+    groups = np.frombuffer(text, np.uint8).astype(np.int64) - 48
+    last = np.flatnonzero((groups & 32) == 0)
+    if not len(last):
+        return np.zeros(0, np.int64)
+    first = np.concatenate([[0], last[:-1] + 1])
+    groups = groups[: last[-1] + 1]
+    place = np.arange(len(groups)) - np.repeat(first, last - first + 1)
+    shift = np.minimum(5 * place, 55)  # a text that is no encoding may hold longer values
+    values = np.add.reduceat((groups & 31) << shift, first)
+    values -= ((groups[last] & 16) << 1) << shift[last]  # the sign bit of the last group
+    for start in (1, 2):
+        values[start::2] = np.cumsum(values[start::2])
+    return values
+
+
+def paint(counts: np.ndarray, plane: np.ndarray) -> bool:
+    """Set a plane to True where a mask is, and touch nothing outside its box.
+
+    Args:
+        counts: [C] int64 run lengths down the columns, beginning with background; they fill the plane.
+        plane: [H, W] bool.
+
+    Returns:
+        Whether the mask has any pixel.
+
+    >>> plane = np.zeros((2, 3), bool)
+    >>> paint(np.array([1, 2, 3]), plane), plane.astype(int).tolist()
+    (True, [[0, 1, 0], [1, 0, 0]])
+    """
+    height = plane.shape[0]
+    ends = np.cumsum(counts)
+    starts, stops = ends[0:-1:2], ends[1::2]
+    starts, stops = starts[stops > starts], stops[stops > starts]
+    if not len(starts):
+        return False
+    (left, top), (right, bottom) = np.divmod(starts, height), np.divmod(stops - 1, height)
+    x1, x2 = int(left[0]), int(right[-1]) + 1
+    y1, y2 = (int(top.min()), int(bottom.max()) + 1) if (left == right).all() else (0, height)
+    bounds = np.stack([starts, stops], axis=1).ravel() - x1 * height
+    lengths = np.diff(bounds, prepend=0, append=(x2 - x1) * height)
+    strip = np.repeat((np.arange(len(lengths)) % 2).astype(np.uint8), lengths).reshape(x2 - x1, height)  # lying down
+    plane[y1:y2, x1:x2] |= cv2.transpose(strip[:, y1:y2]).view(bool)
+    return True
+
+
 def _texts(counts: np.ndarray, lengths: np.ndarray) -> list[bytes]:
-    """Write the counts of several masks as compressed texts, see `rle.decode_coco` for their form.
+    """Write the counts of several masks as compressed texts, see `counts` for their form.
 
     pycocotools would take each mask's counts as a list of Python numbers, which is slower than all the rest.
 

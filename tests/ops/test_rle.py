@@ -189,3 +189,35 @@ def test_counts_that_do_not_fill_the_size_are_refused(counts):
 def test_what_is_no_encoding_is_refused(encoded):
     with pytest.raises(ValueError):
         rle.checked_coco(encoded)
+
+
+def test_painting_touches_the_masks_own_box_only():
+    mask = np.zeros((9, 8), bool)
+    mask[3:5, 2:4] = True
+    read_only = np.zeros((9, 8), bool)
+    read_only[0, 0] = read_only[8, 7] = True  # what was there stays
+    assert rle.paint_coco(rle.encode_coco(mask), read_only)
+    assert np.array_equal(read_only[1:8], mask[1:8]) and read_only.sum() == 6
+
+
+@pytest.mark.parametrize("case", ["first", "last", "column", "two columns", "around a corner", "all", "none", "random"])
+def test_painting_is_decoding_wherever_the_mask_lies(case):
+    mask = np.zeros((5, 4), bool)
+    places = {"first": np.s_[0, 0], "last": np.s_[4, 3], "column": np.s_[:, 2], "two columns": np.s_[:, 1:3], "all": np.s_[:, :]}
+    if case in places:
+        mask[places[case]] = True
+    elif case == "around a corner":  # one run from the foot of a column to the head of the next
+        mask[4, 1] = mask[0, 2] = True
+    elif case == "random":
+        mask = random_masks(3)[..., 0]
+    plane = np.zeros(mask.shape, bool)
+    assert rle.paint_coco(coco_mask.encode(np.asfortranarray(mask.astype(np.uint8))), plane) == mask.any()
+    assert np.array_equal(plane, mask)
+
+
+def test_runs_without_length_are_painted_as_nothing():
+    plane = np.zeros((2, 2), bool)
+    assert rle.paint_coco({"size": [2, 2], "counts": [1, 0, 1, 1, 1]}, plane) and plane.astype(int).tolist() == [[0, 1], [0, 0]]
+    assert not rle.paint_coco({"size": [2, 2], "counts": [0, 0, 4]}, np.zeros((2, 2), bool))
+    with pytest.raises(ValueError, match="does not fit a plane of"):
+        rle.paint_coco({"size": [2, 2], "counts": [4]}, np.zeros((2, 3), bool))

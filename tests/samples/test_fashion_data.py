@@ -69,8 +69,9 @@ def test_lines_of_one_photo_are_its_garments(tmp_path):
 
 def test_attributes_follow_the_category(tmp_path):
     write(tmp_path, BOTH)
-    garments = both(tmp_path).image_info[0]["garments"]
-    assert [(g["category"], g["attributes"], g["line"]) for g in garments] == [(6, (), 2), (23, (4, 90), 3)]
+    garments = both(tmp_path).image_info[0]["instances"]
+    named = [(6, (), "line 2, ImageId a.jpg"), (23, (4, 90), "line 3, ImageId a.jpg")]
+    assert [(g.label, g.attributes, g.entry) for g in garments] == named
 
 
 def test_rle_from_zero_shifts_by_a_pixel(tmp_path):
@@ -104,6 +105,7 @@ def test_an_empty_mask_decodes_to_nothing():
 
 def test_runs_out_of_order_are_read_all_the_same():
     decoded = fashion_data.decode_resized("13 6 1 6", (6, 4), 4)
+    assert decoded.shape == (4, 4)
     assert decoded.any(axis=0).tolist() == [True, False, True, False]
 
 

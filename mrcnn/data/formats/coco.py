@@ -72,13 +72,11 @@ def _photos(entries: list[Any], path: str) -> dict[Any, Photo]:
     photos: dict[Any, Photo] = {}
     for number, entry in enumerate(entries, start=1):
         try:
-            size = (_whole(entry["height"]), _whole(entry["width"])) if "height" in entry and "width" in entry else None
-            photo = Photo(entry["id"], str(entry["file_name"]).replace("\\", "/"), size, [], path)
+            size = parsed.image_size(entry["height"], entry["width"]) if "height" in entry and "width" in entry else None
+            photo = Photo(_id(entry["id"]), str(entry["file_name"]).replace("\\", "/"), size, [], path)
         except (KeyError, TypeError, ValueError) as error:
             expected = "{'id': 1, 'file_name': …, 'height': 480, 'width': 640} is expected"
             raise ValueError(f"{path}, image number {number}: {expected}; {error!r}.") from error
-        if size is not None and min(size) < 1:
-            raise ValueError(f"{path}, image {photo.id}: height {size[0]} and width {size[1]}; at least 1 is expected. Correct them.")
         if photo.id in photos:
             raise ValueError(f"{path}: two images have the id {photo.id!r}. Give each an id of its own.")
         photos[photo.id] = photo
@@ -88,14 +86,14 @@ def _photos(entries: list[Any], path: str) -> dict[Any, Photo]:
 def _photo_of(entry: Any, photos: dict[Any, Photo]) -> Photo:
     if not isinstance(entry, dict):
         raise ValueError(f"an annotation is an object {{…}}; got {str(entry)[:60]}")
-    photo = photos.get(entry.get("image_id"))
+    photo = photos.get(_id(entry.get("image_id")))
     if photo is None:
         raise ValueError(f"image_id {entry.get('image_id')!r} is not among the images")
     return photo
 
 
 def _instance(entry: dict[str, Any], where: str, labels: dict[int, str], size: tuple[int, int] | None) -> Instance:
-    if entry.get("category_id") not in labels:
+    if _id(entry.get("category_id")) not in labels:
         raise ValueError(f"category_id {entry.get('category_id')!r} is not among the {len(labels)} categories")
     given = entry.get("attribute_ids") or ()
     attributes = tuple(_whole(one) for one in given) if isinstance(given, list | tuple) else ()
@@ -115,8 +113,15 @@ def _shape(given: Any, size: tuple[int, int] | None) -> shapes.Shape:
     return shapes.CocoRuns(encoded)
 
 
+def _id(value: Any) -> Any:
+    """Return what can be an id."""
+    if isinstance(value, list | dict):
+        raise ValueError(f"an id is a number or text; got {str(value)[:60]}")
+    return value
+
+
 def _whole(value: Any) -> int:
     """Return a whole number that may be written as 3.0."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or value != int(value):
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < 2**63 or value != int(value):
         raise ValueError(f"a whole number is expected; got {value!r}")
     return int(value)

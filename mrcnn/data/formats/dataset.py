@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
-from mrcnn.data import images
 from mrcnn.data.dataset import Dataset
-from mrcnn.data.formats import shapes
+from mrcnn.data.formats import photos, shapes
 from mrcnn.data.formats.parsed import Instance, Parsed, Photo, Report
 from mrcnn.ops import rle
 
@@ -26,22 +23,67 @@ class FormatDataset(Dataset):
 
     Attributes:
         report: what the reader left out or changed.
+        attribute_names: {id: name} of what instances' attributes mean, where the source says so.
     """
 
     report: Report
+    attribute_names: dict[int, str]
+
+    def fill(
+        self, found: Parsed, report: Report, source: str, classes: Classes = None, folders: Sequence[str] = (), keep_missing: bool = False
+    ) -> None:
+        """Add what a reader found; then call prepare().
+
+        Args:
+            found: photos and instances.
+            report: goes on counting, and is told in the log.
+            source: name of the source in the data set.
+            classes: see `mrcnn.data.formats.load`, as keep_missing.
+            folders: where to look for photos, instead of the reader's own.
+            keep_missing: keep images whose photo isn't there but whose size is known.
+
+        Raises:
+            FileNotFoundError: none of the photos is there.
+            ValueError: a class is unknown, or every annotation broken.
+        """
+        self.report, self.attribute_names = report, found.attributes
+        names = found.labels if found.labels is not None else _discovered(found.photos)
+        chosen, table = _chosen(names, found.labels is not None, classes, report)
+        for class_id, name in table:
+            self.add_class(source, class_id, name)
+        places, absent = list(folders or found.folders), 0
+        for photo in found.photos:
+            path = photo.path or photos.find(photo.name, places)
+            if path is None and not (keep_missing and photo.size):
+                report.missing.append(photo.name)
+                absent += 1
+                continue
+            size = photo.size or _size(path, report)
+            if size is not None:
+                kept = _kept(photo, size, names, chosen, report)
+                self.add_image(source, photo.id, path, height=size[0], width=size[1], file=photo.file, instances=kept)
+        if absent and not self.image_info:
+            where = ", ".join(dict.fromkeys(places)) or f"the folder of {found.photos[0].file}"
+            raise FileNotFoundError(
+                f"None of the {absent} photos of {report.path} (such as {report.missing[0]}) is in {where}. Say where they are, with "
+                "images=FOLDER."
+            )
+        report.say()
 
     def load_image(self, image_id: int) -> np.ndarray:
         """Read a photo: [H, W, 3] uint8 RGB, upright.
 
         Raises:
             FileNotFoundError: it isn't there.
-            ValueError: it can't be read, or its size isn't the one that its masks have.
+            ValueError: it can't be read, or its size isn't the one that its masks have. (Where they were drawn on a photo
+                that its EXIF tag turns by a quarter, without turning it, whoever puts the two together has to refuse.)
         """
         info, image = self._info(image_id), super().load_image(image_id)
-        if image.shape[:2] != (info["height"], info["width"]):
+        size = (info["height"], info["width"])
+        if image.shape[:2] not in (size, size[::-1]) or (image.shape[:2] != size and not photos.on_its_side(info["path"])):
             raise ValueError(
-                f"{info['path']} is {image.shape[0]} px high and {image.shape[1]} wide, but {info['file']} says height "
-                f"{info['height']}, width {info['width']}: the masks would not fit. Replace the photo or correct the file."
+                f"{info['path']} is {image.shape[0]} px high and {image.shape[1]} wide, but {info['file']} says Height "
+                f"{info['height']}, Width {info['width']}: the masks would not fit. Replace the photo or correct the file."
             )
         return image
 
@@ -51,24 +93,23 @@ class FormatDataset(Dataset):
         An instance without a pixel is left out.
 
         Raises:
-            ValueError: a mask is broken; names file, photo and entry.
+            ValueError: a mask is broken; names file and entry.
             FileNotFoundError: the file of a mask has gone.
         """
         info = self._info(image_id)
-        height, width = info["height"], info["width"]
-        planes = self._each(shapes.decode, info)
-        seen = [plane.any() for plane in planes]
-        class_ids = self.image_class_ids(image_id)[np.array(seen, bool)]
-        shown = [plane for plane, some in zip(planes, seen, strict=True) if some]
-        return np.stack(shown, axis=-1) if shown else np.zeros((height, width, 0), bool), class_ids
+        # A plane lies in one piece, and what no mask touches costs no memory.
+        planes = np.zeros((len(info["instances"]), *self.mask_size(info)), bool)
+        seen = np.array(self._each(lambda shape, files, place: self.paint(shape, info, planes[place], files), info), bool)
+        return np.moveaxis(planes if seen.all() else planes[seen], 0, -1), self.image_class_ids(image_id)[seen]
 
-    def load_runs(self, image_id: int) -> tuple[list[dict[str, Any]], np.ndarray]:
+    def load_rles(self, image_id: int) -> tuple[list[dict[str, Any]], np.ndarray]:
         """As `load_mask`, with the masks as COCO run lengths; outlines and run-length texts never become planes.
 
         Returns:
             N encodings {"size": [H, W], "counts": bytes}, and class ids [N] int32.
         """
-        encoded = self._each(shapes.encode, self._info(image_id))
+        info = self._info(image_id)
+        encoded = self._each(lambda shape, files, place: self.encode(shape, info, files), info)
         seen = rle.area_coco(encoded) > 0
         return [one for one, some in zip(encoded, seen, strict=True) if some], self.image_class_ids(image_id)[seen]
 
@@ -83,62 +124,31 @@ class FormatDataset(Dataset):
         info = self._info(image_id)
         return info["path"] or str(info["id"])
 
+    def mask_size(self, info: dict[str, Any]) -> tuple[int, int]:
+        """Return (height, width) of the masks of a photo; override it, with `paint` and `encode`, where that isn't the photo's."""
+        return info["height"], info["width"]
+
+    def paint(self, shape: shapes.Shape, info: dict[str, Any], plane: np.ndarray, files: dict[str, np.ndarray]) -> bool:
+        """Decode an instance into a plane [H, W] of False, and tell whether it has any pixel."""
+        return shapes.paint(shape, plane, files)
+
+    def encode(self, shape: shapes.Shape, info: dict[str, Any], files: dict[str, np.ndarray]) -> dict[str, Any]:
+        """Return an instance as COCO run lengths."""
+        return shapes.encode(shape, *self.mask_size(info), files)
+
     def _each(self, convert: Callable, info: dict[str, Any]) -> list[Any]:
-        """Convert the instances of a photo, and say which one can't be."""
+        """Convert the instances of a photo, by convert(shape, files, place), and say which one can't be."""
         found, files = [], {}
-        for instance in info["instances"]:
+        for place, instance in enumerate(info["instances"]):
             try:
-                found.append(convert(instance.shape, info["height"], info["width"], files))
+                found.append(convert(instance.shape, files, place))
             except (ValueError, FileNotFoundError) as error:
-                raise type(error)(f"{info['file']}, {instance.entry}, image {info['id']}: {error}") from error
+                raise type(error)(f"{info['file']}, {instance.entry}: {error}") from error
         return found
 
 
-def build(found: Parsed, report: Report, source: str, classes: Classes, folders: Sequence[str], keep_missing: bool) -> FormatDataset:
-    """Make a prepared data set of what a reader found.
-
-    Args:
-        found: photos and instances.
-        report: goes on counting.
-        source: name of the source in the data set.
-        classes: see `mrcnn.data.formats.load`.
-        folders: where to look for photos, instead of the reader's own.
-        keep_missing: see there.
-
-    Raises:
-        FileNotFoundError: none of the photos is there.
-        ValueError: nothing that could be used is left; the message says why.
-    """
-    dataset = FormatDataset()
-    dataset.report = report
-    names = found.labels if found.labels is not None else _discovered(found.photos)
-    chosen, table = _chosen(names, found.labels is not None, classes, report)
-    for class_id, name in table:
-        dataset.add_class(source, class_id, name)
-    places = list(folders or found.folders)
-    looked_for = 0
-    for photo in found.photos:
-        path = photo.path or _path(photo.name, places)
-        if path is None and not (keep_missing and photo.size):
-            report.missing.append(photo.name)
-            looked_for += 1
-            continue
-        size = photo.size or _size(path, report)
-        if size is not None:
-            kept = _kept(photo, size, names, chosen, report)
-            dataset.add_image(source, photo.id, path, height=size[0], width=size[1], file=photo.file, instances=kept)
-    if looked_for and not dataset.image_info:
-        where = ", ".join(dict.fromkeys(places)) or f"the folder of {found.photos[0].file}"
-        raise FileNotFoundError(
-            f"{report.path}: none of its {looked_for} photos (such as {report.missing[0]}) is in {where}. Say where with images=FOLDER."
-        )
-    report.say()
-    dataset.prepare()
-    return dataset
-
-
-def _discovered(photos: Sequence[Photo]) -> dict[str, str]:
-    labels = {instance.label for photo in photos for instance in photo.instances}
+def _discovered(found: Sequence[Photo]) -> dict[str, str]:
+    labels = {instance.label for photo in found for instance in photo.instances}
     return {label: str(label) for label in sorted(labels, key=str)}
 
 
@@ -157,7 +167,7 @@ def _chosen(
         {label: class id}, and the classes as (id, name) in their order.
     """
     if classes is None:
-        ids = {label: label if listed else number for number, label in enumerate(names, start=1)}
+        ids = {label: label if isinstance(label, int) else number for number, label in enumerate(names, start=1)}
         return ids, [(ids[label], name) for label, name in names.items()]
     if isinstance(classes, str):
         raise ValueError(f"classes={classes!r}: a list of names is expected, such as [{classes!r}].")
@@ -173,8 +183,8 @@ def _chosen(
         raise ValueError(f"{report.path} has no class {', '.join(map(repr, unknown))}. It has: {known or 'none'}.")
     ids: dict[str, Any] = {}
     for name in renamed.values():
-        first = next((label for label, ours in wanted.items() if ours == name), None) if listed else None
-        ids.setdefault(name, len(ids) + 1 if first is None else first)
+        first = next((label for label, ours in wanted.items() if ours == name), None)
+        ids.setdefault(name, first if isinstance(first, int) else len(ids) + 1)
     return {label: ids[name] for label, name in wanted.items()}, [(class_id, name) for name, class_id in ids.items()]
 
 
@@ -184,28 +194,12 @@ def _key(name: str, wanted: Any) -> str | None:
     return name if name in wanted else short if short in wanted else None
 
 
-def _path(name: str, folders: Sequence[str]) -> str | None:
-    for folder in folders:
-        for part in dict.fromkeys((name, os.path.basename(name))):
-            path = os.path.join(folder, part)
-            if os.path.isfile(path):
-                return path
-    return None
-
-
-def _size(path: str | None, report: Report) -> tuple[int, int] | None:
-    """Return (height, width) of an image file as `images.read` will turn it, from its header."""
+def _size(path: str, report: Report) -> tuple[int, int] | None:
     try:
-        with Image.open(path) as image:
-            width, height = image.size
-            turned = image.getexif().get(0x0112, 1) in (5, 6, 7, 8)
-        return (width, height) if turned else (height, width)
-    except Exception:  # Pillow's plugins raise whatever they like; OpenCV may know the file, and says what is wrong with it
-        try:
-            return images.read(path).shape[:2]
-        except (ValueError, OSError) as error:
-            report.unreadable.append(str(error))
-            return None
+        return photos.size(path)
+    except (ValueError, OSError) as error:
+        report.unreadable.append(str(error))
+        return None
 
 
 def _kept(
@@ -214,12 +208,16 @@ def _kept(
     """Return the instances of a photo that are wanted and have a part inside it."""
     kept = []
     for instance in photo.instances:
-        if instance.label not in chosen:
+        if instance.label not in names:
+            report.bad(photo.file, instance.entry, f"class {instance.label!r} is not among the {len(names)} that are named")
+        elif instance.label not in chosen:
             report.other_classes[names[instance.label]] += 1
-        elif shapes.beside(instance.shape, *size):
-            report.outside.append(f"{photo.name}, {instance.entry}")
         else:
-            if shapes.leaves(instance.shape, *size):
-                report.clipped.append(f"{photo.name}, {instance.entry}")
+            leaves = shapes.leaves(instance.shape, *size)
+            if leaves and shapes.beside(instance.shape, *size):
+                report.outside.append(report.where(photo.file, instance.entry))
+                continue
+            if leaves:
+                report.clipped.append(report.where(photo.file, instance.entry))
             kept.append(instance._replace(label=chosen[instance.label]))
     return kept

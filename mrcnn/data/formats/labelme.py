@@ -16,7 +16,6 @@ import numpy as np
 
 from mrcnn.data.formats import parsed, shapes
 from mrcnn.data.formats.parsed import Instance, Parsed, Photo, Report
-from mrcnn.ops import rle
 
 EXPECTED = 'a LabelMe file {"shapes": […], "imagePath": …}'
 NO_AREA = {"point": "points", "points": "points", "line": "lines", "linestrip": "lines"}
@@ -72,8 +71,10 @@ def _photo(file: str, report: Report, lenient: bool) -> Photo | None:
     candidates += [os.path.join(os.path.dirname(file), os.path.basename(name))] if name else []
     candidates += [stem + suffix for suffix in (".jpg", ".jpeg", ".png", ".JPG", ".bmp", ".tif", ".tiff")]
     path = next((os.path.normpath(one) for one in candidates if os.path.isfile(one)), None)
-    sides = content.get("imageHeight"), content.get("imageWidth")
-    size = sides if all(isinstance(side, int) and side > 0 for side in sides) else None
+    try:
+        size = parsed.image_size(content.get("imageHeight"), content.get("imageWidth"))
+    except ValueError:  # old files have none; the photo tells
+        size = None
     return Photo(os.path.basename(name) or os.path.basename(stem), name or stem, size, _instances(content["shapes"], size, file, report), file, path)
 
 
@@ -82,19 +83,19 @@ def _instances(entries: list[Any], size: tuple[int, int] | None, file: str, repo
     found: dict[Any, Instance] = {}
     for number, entry in enumerate(entries, start=1):
         kind = entry.get("shape_type") or "polygon" if isinstance(entry, dict) else None
-        if kind in NO_AREA:
+        if isinstance(kind, str) and kind in NO_AREA:
             report.unread[NO_AREA[kind]] += 1
             continue
         where = f"shape {number}"
         report.total += 1
         try:
             instance = Instance(_label(entry), _shape(entry, kind, size), where)
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, OverflowError) as error:
             report.bad(file, where, str(error))
             continue
         group = entry.get("group_id")
         key = number if group is None else (str(group), instance.label)
-        found[key] = _united(found[key], instance, size) if key in found else instance
+        found[key] = parsed.united(found[key], instance, size) if key in found else instance
     return list(found.values())
 
 
@@ -138,10 +139,3 @@ def _mask(entry: dict[str, Any], size: tuple[int, int] | None) -> shapes.Shape:
     if part is None:
         raise ValueError("a mask is a PNG as base64 text; its text holds no image")
     return shapes.pasted(part != 0, y, x, *size)
-
-
-def _united(first: Instance, second: Instance, size: tuple[int, int] | None) -> Instance:
-    """Return one object of two shapes."""
-    if isinstance(first.shape, shapes.Polygons) and isinstance(second.shape, shapes.Polygons):
-        return first._replace(shape=shapes.Polygons(first.shape.parts + second.shape.parts))
-    return first._replace(shape=shapes.CocoRuns(rle.merge_coco([shapes.encode(one.shape, *size) for one in (first, second)])))

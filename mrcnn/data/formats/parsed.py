@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mrcnn.data.formats import shapes
+from mrcnn.ops import rle
 
 logger = logging.getLogger(__name__)
 
@@ -62,11 +63,13 @@ class Parsed(NamedTuple):
         photos: in the source's order.
         labels: {label: name} where the source lists its classes; None where they are what its instances say.
         folders: where to look for images, best first.
+        attributes: {id: name} of what instances' attributes mean.
     """
 
     photos: list[Photo]
     labels: dict[Any, str] | None
     folders: list[str]
+    attributes: dict[int, str] = {}
 
 
 class Report:
@@ -74,10 +77,11 @@ class Report:
 
     Attributes:
         total: annotations seen.
-        broken: annotations that can't be used, as "FILE, ENTRY: what is wrong".
+        broken: annotations that can't be used, as "ENTRY: what is wrong".
         clipped: annotations that reach outside their image, of which the part inside stays.
         outside: those that lie outside altogether, left out.
-        unread: {what: count} of annotations that are no masks, such as points.
+        unread: {what: count} of entries that are no masks, such as points.
+        notes: {what is so: count} of anything else.
         other_classes: {name: count} of instances whose class was not asked for.
         missing: names of images that are not there.
         unreadable: images whose file can't be read.
@@ -96,6 +100,7 @@ class Report:
         self.clipped: list[str] = []
         self.outside: list[str] = []
         self.unread: Counter[str] = Counter()
+        self.notes: Counter[str] = Counter()
         self.other_classes: Counter[str] = Counter()
         self.missing: list[str] = []
         self.unreadable: list[str] = []
@@ -106,10 +111,13 @@ class Report:
         Raises:
             ValueError: the report is strict.
         """
-        text = f"{file}, {entry}: {reason}"
         if self.strict:
-            raise ValueError(text)
-        self.broken.append(text)
+            raise ValueError(f"{file}, {entry}: {reason}")
+        self.broken.append(f"{self.where(file, entry)}: {reason.rstrip('.')}")
+
+    def where(self, file: str, entry: str) -> str:
+        """Name an entry, and its file if that isn't the source itself."""
+        return entry if file == self.path else f"{os.path.relpath(file, self.path) if os.path.isdir(self.path) else file}, {entry}"
 
     def say(self) -> None:
         """Write a line in the log for each kind of thing found.
@@ -134,6 +142,8 @@ class Report:
             logger.warning("%s: %d photos can't be read and are left out: %s", self.path, len(self.unreadable), _some(self.unreadable))
         for what, count in sorted(self.unread.items()):
             logger.warning("%s: %d entries are %s, which are not read.", self.path, count, what)
+        for what, count in sorted(self.notes.items()):
+            logger.warning("%s: %d %s.", self.path, count, what)
         if self.other_classes:
             named = ", ".join(f"{name} ({count})" for name, count in self.other_classes.most_common())
             logger.info("%s: instances of classes not asked for are left out: %s.", self.path, named)
@@ -159,6 +169,22 @@ def read_json(path: str, expected: str) -> Any:
             return json.load(file)
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"{path} is no JSON ({error}): {expected} is expected. Export it again.") from error
+
+
+def image_size(height: Any, width: Any) -> tuple[int, int]:
+    """Return (height, width) as whole numbers.
+
+    Raises:
+        ValueError: they are none, less than 1, or more than an image can have here (2³¹ pixels).
+
+    >>> image_size(480.0, 640)
+    (480, 640)
+    """
+    sides = (height, width)
+    numbers = all(isinstance(side, int | float) and not isinstance(side, bool) and abs(side) < 2**31 for side in sides)
+    if not numbers or any(side != int(side) or side < 1 for side in sides) or int(height) * int(width) >= 2**31:
+        raise ValueError(f"height and width of an image, from 1 pixel on, are expected; got {height!r} and {width!r}")
+    return int(height), int(width)
 
 
 def polygon(points: Any) -> np.ndarray:
@@ -223,9 +249,10 @@ def ellipse(x: float, y: float, radius_x: float, radius_y: float, angle: float =
     >>> ellipse(0, 0, 10, 10).shape
     (23, 2)
     """
-    radius_x, radius_y = float(radius_x), float(radius_y)
-    if not (0 < radius_x < np.inf and 0 < radius_y < np.inf):
-        raise ValueError(f"an ellipse or circle with an area is expected; got radii {radius_x:g} and {radius_y:g}")
+    x, y, radius_x, radius_y, angle = (float(number) for number in (x, y, radius_x, radius_y, angle))
+    if not (0 < radius_x <= 1e6 and 0 < radius_y <= 1e6 and np.isfinite([x, y, angle]).all()):
+        values = f"radii {radius_x:g} and {radius_y:g}, centre {x:g}, {y:g}, turned by {angle:g}"
+        raise ValueError(f"an ellipse or circle with an area, of finite numbers, is expected; got {values}")
     # A chord of a circle stays within r (1 - cos(pi / n)) of it.
     large = max(radius_x, radius_y, 1.0)
     count = max(12, int(np.ceil(np.pi / np.arccos(1 - 0.1 / large))))
@@ -233,6 +260,20 @@ def ellipse(x: float, y: float, radius_x: float, radius_y: float, angle: float =
     along, across = radius_x * np.cos(turn), radius_y * np.sin(turn)
     points = np.stack([x + along * np.cos(angle) - across * np.sin(angle), y + along * np.sin(angle) + across * np.cos(angle)], axis=1)
     return polygon(points)
+
+
+def united(first: Instance, second: Instance, size: tuple[int, int] | None) -> Instance:
+    """Return one object of two: the first, with the pixels of both.
+
+    Args:
+        first: an instance.
+        second: another of the same image.
+        size: (height, width) of the image; may be None where both are polygons.
+    """
+    if isinstance(first.shape, shapes.Polygons) and isinstance(second.shape, shapes.Polygons):
+        return first._replace(shape=shapes.Polygons(first.shape.parts + second.shape.parts))
+    encoded = [shapes.encode(one.shape, *size) for one in (first, second)]
+    return first._replace(shape=shapes.CocoRuns(rle.merge_coco(encoded)))
 
 
 def _some(texts: list[str], separator: str = "; ") -> str:

@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import os
 
-from mrcnn.data.formats import shapes
+from mrcnn.data.formats import photos, shapes
 from mrcnn.data.formats.parsed import Instance, Parsed, Photo, Report
 
 EXPECTED = "PATH/<id>/images/ with one photo and PATH/<id>/masks/ with a file for each instance"
-SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".gif", ".webp")
 
 
 def read(path: str, report: Report, class_name: str = "object") -> Parsed:
@@ -27,34 +26,29 @@ def read(path: str, report: Report, class_name: str = "object") -> Parsed:
     """
     if not os.path.isdir(path):
         raise FileNotFoundError(f"{path} is no folder: {EXPECTED} is expected.")
-    photos: list[Photo] = []
+    kept: list[Photo] = []
     for name in sorted(entry.name for entry in os.scandir(path) if entry.is_dir()):
         folder = os.path.join(path, name)
-        found = pictures(os.path.join(folder, "images"))
+        found = photos.within(os.path.join(folder, "images"))
         if not found:
             report.missing.append(os.path.join(folder, "images"))
             continue
         if len(found) > 1:
             raise ValueError(f"{folder}/images holds {len(found)} photos: one is expected, with its masks in {folder}/masks.")
-        report_masks = os.path.join(folder, "masks")
-        instances = _instances(report_masks, class_name)
+        masks = os.path.join(folder, "masks")
+        if not os.path.isdir(masks):
+            report.notes["photos have no folder masks/ and stay without instances"] += 1
+        instances = _instances(masks, class_name)
         report.total += len(instances)
-        photos.append(Photo(name, os.path.basename(found[0]), None, instances, report_masks, found[0]))
-    if not photos:
+        kept.append(Photo(name, os.path.basename(found[0]), None, instances, masks, found[0]))
+    if not kept:
         raise FileNotFoundError(f"{path} holds no photo: {EXPECTED} is expected.")
-    return Parsed(photos, None, [])
-
-
-def pictures(folder: str) -> list[str]:
-    """Return the paths of the image files in a folder, sorted; none where it isn't there."""
-    if not os.path.isdir(folder):
-        return []
-    return sorted(entry.path for entry in os.scandir(folder) if entry.is_file() and entry.name.lower().endswith(SUFFIXES))
+    return Parsed(kept, None, [])
 
 
 def _instances(folder: str, class_name: str) -> list[Instance]:
-    found = [(class_name, path) for path in pictures(folder)]
+    found = [(class_name, path) for path in photos.within(folder)]
     if os.path.isdir(folder):
         for name in sorted(entry.name for entry in os.scandir(folder) if entry.is_dir()):
-            found += [(name, path) for path in pictures(os.path.join(folder, name))]
+            found += [(name, path) for path in photos.within(os.path.join(folder, name))]
     return [Instance(label, shapes.MaskFile(path), os.path.relpath(path, folder)) for label, path in found]

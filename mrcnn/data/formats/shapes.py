@@ -29,7 +29,7 @@ class Polygons(NamedTuple):
 
 
 class CocoRuns(NamedTuple):
-    """A mask as COCO run lengths: encoded is {"size": [H, W], "counts": list, text or bytes}."""
+    """A mask as COCO run lengths: encoded is {"size": [H, W], "counts": bytes}, see `rle.checked_coco`."""
 
     encoded: dict[str, Any]
 
@@ -57,14 +57,13 @@ class IndexFile(NamedTuple):
 Shape = Polygons | CocoRuns | PixelRuns | MaskFile | IndexFile
 
 
-def decode(shape: Shape, height: int, width: int, files: dict[str, np.ndarray] | None = None) -> np.ndarray:
+def decode(shape: Shape, height: int, width: int) -> np.ndarray:
     """Make pixels of a shape.
 
     Args:
         shape: of one instance.
         height: of the image, as width.
         width: what lies outside is cut off.
-        files: index images read so far, for the instances of one photo to share.
 
     Returns:
         [H, W] bool, perhaps without any pixel set.
@@ -77,27 +76,50 @@ def decode(shape: Shape, height: int, width: int, files: dict[str, np.ndarray] |
     >>> decode(square, 2, 4).astype(int).tolist()
     [[0, 1, 1, 0], [0, 1, 1, 0]]
     """
-    match shape:
-        case PixelRuns(text, first_pixel):
-            return rle.decode(text, (height, width), first_pixel=first_pixel)
-        case MaskFile(path):
-            return _fitting(_plane(read_mask(path)), path, height, width)
-        case IndexFile(path, value):
-            files = {} if files is None else files
-            if path not in files:
-                files[path] = _fitting(read_index(path), path, height, width)
-            return files[path] == value
-        case _:
-            return rle.decode_coco(encode(shape, height, width), (height, width))
+    plane = np.zeros((height, width), bool)
+    paint(shape, plane, {})
+    return plane
+
+
+def paint(shape: Shape, plane: np.ndarray, files: dict[str, np.ndarray]) -> bool:
+    """Make pixels of a shape in a plane that is there.
+
+    Args:
+        shape: of one instance.
+        plane: [H, W] bool, set to True where the mask is.
+        files: index images read so far, for the instances of one photo to share.
+
+    Returns:
+        Whether the mask has any pixel.
+
+    Raises:
+        ValueError, FileNotFoundError: as `decode`.
+    """
+    height, width = plane.shape
+    if not isinstance(shape, MaskFile | IndexFile):
+        return rle.paint_coco(encode(shape, height, width, files), plane)
+    if isinstance(shape, MaskFile):
+        mask = _fitting(_plane(read_mask(shape.path)), shape.path, height, width)
+    else:
+        if shape.path not in files:
+            files[shape.path] = _fitting(read_index(shape.path), shape.path, height, width)
+        mask = files[shape.path] == shape.value
+    plane |= mask
+    return bool(mask.any())
 
 
 def encode(shape: Shape, height: int, width: int, files: dict[str, np.ndarray] | None = None) -> dict[str, Any]:
     """Write a shape as COCO run lengths; an outline or run-length text never becomes a plane.
 
-    Args, raises: as `decode`.
+    Args:
+        shape, height, width: as `decode`.
+        files: as `paint`.
 
     Returns:
         {"size": [H, W], "counts": bytes}.
+
+    Raises:
+        ValueError, FileNotFoundError: as `decode`.
 
     >>> encode(PixelRuns("2 2", 1), 2, 2)
     {'size': [2, 2], 'counts': b'121'}
@@ -109,11 +131,13 @@ def encode(shape: Shape, height: int, width: int, files: dict[str, np.ndarray] |
             size = [int(side) for side in encoded["size"]]
             if size != [height, width]:
                 raise ValueError(f"A mask of height {size[0]} and width {size[1]} does not fit an image of {height} and {width}.")
-            return rle.compressed(encoded)
+            return encoded
         case PixelRuns(text, first_pixel):
             return rle.to_coco(text, (height, width), first_pixel=first_pixel)
         case _:
-            return rle.encode_coco(decode(shape, height, width, files))
+            plane = np.zeros((height, width), bool)
+            paint(shape, plane, {} if files is None else files)
+            return rle.encode_coco(plane)
 
 
 def clip(polygon: np.ndarray, height: int, width: int) -> np.ndarray:

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from format_files import masks_of, photo, rectangle, write_json
 
-from mrcnn.data import formats, splits
+from mrcnn.config import Config
+from mrcnn.data import formats, samples, splits
 from mrcnn.data.dataset import Dataset
 
 SQUARE, WIDE = [[1, 1], [4, 1], [4, 3], [1, 3]], [[0, 4], [8, 4], [8, 6], [0, 6]]
@@ -79,15 +80,15 @@ def test_what_reaches_outside_is_clipped_and_counted_in_one_line(tmp_path, caplo
         dataset = formats.load("labelme", labelme(tmp_path, ("a", over), ("a", SQUARE), ("a", beside), ("a", over)))
     assert masks_of(dataset)[0] == [rectangle(4, 6, 6, 8), rectangle(1, 1, 3, 4), rectangle(4, 6, 6, 8)]
     assert [r.message for r in caplog.records if "clipped" in r.message] == [
-        f"{tmp_path}: 2 of 4 annotations reach outside their image and are clipped: a.jpg, shape 1; a.jpg, shape 4."
+        f"{tmp_path}: 2 of 4 annotations reach outside their image and are clipped: a.json, shape 1; a.json, shape 4."
     ]
-    assert "1 of 4 annotations lie outside their image and are left out: a.jpg, shape 3." in caplog.text
+    assert "1 of 4 annotations lie outside their image and are left out: a.json, shape 3." in caplog.text
 
 
 def test_missing_photos_are_counted_or_kept(tmp_path, caplog):
     labelme(tmp_path, ("a", SQUARE), name="gone", imageHeight=6, imageWidth=8)
     (tmp_path / "gone.jpg").unlink()
-    with pytest.raises(FileNotFoundError, match=r"none of its 1 photos \(such as gone.jpg\)"):
+    with pytest.raises(FileNotFoundError, match=r"None of the 1 photos of .* \(such as gone.jpg\)"):
         formats.load("labelme", tmp_path)
     kept = formats.load("labelme", tmp_path, keep_missing=True)
     assert masks_of(kept)[0] == [rectangle(1, 1, 3, 4)] and kept.image_reference(0) == "gone.jpg"
@@ -106,7 +107,7 @@ def test_unreadable_photos_are_counted(tmp_path, caplog):
 
 def test_a_photo_of_another_size_than_its_masks_is_refused(tmp_path):
     dataset = formats.load("labelme", labelme(tmp_path, ("a", SQUARE), imageHeight=8, imageWidth=6))
-    with pytest.raises(ValueError, match=r"a.jpg is 6 px high and 8 wide, but .*a.json says height 8, width 6"):
+    with pytest.raises(ValueError, match=r"a.jpg is 6 px high and 8 wide, but .*a.json says Height 8, Width 6"):
         dataset.load_image(0)
 
 
@@ -119,6 +120,24 @@ def test_sizes_are_those_of_the_upright_photo(tmp_path):
     Image.new("RGB", (8, 6)).save(tmp_path / "a.jpg", exif=turned)
     dataset = formats.load("labelme", tmp_path)
     assert dataset.load_image(0).shape[:2] == (8, 6) == dataset.load_mask(0)[0].shape[:2]
+    labelme(tmp_path, ("a", SQUARE), imageHeight=6, imageWidth=8)  # drawn on the photo as it lies in the file
+    Image.new("RGB", (8, 6)).save(tmp_path / "a.jpg", exif=turned)
+    dataset = formats.load("labelme", tmp_path)
+    assert dataset.load_image(0).shape[:2] == (8, 6) and dataset.load_mask(0)[0].shape[:2] == (6, 8)
+    with pytest.raises(ValueError, match="EXIF"):
+        samples.load(dataset, Config(), 0, rng=np.random.default_rng(0))
+
+
+def test_training_takes_it(tmp_path):
+    class Small(Config):
+        IMAGE_MIN_DIM = IMAGE_MAX_DIM = 64
+        NUM_CLASSES = 3
+
+    labelme(tmp_path, ("nut", [[8, 8], [40, 8], [40, 24], [8, 24]]), ("fig", [[0, 30], [64, 30], [64, 64], [0, 64]]))
+    photo(tmp_path / "a.jpg", 64, 64)
+    found = samples.load(formats.load("labelme", tmp_path), Small(), 0, rng=np.random.default_rng(0))
+    assert found.class_ids.tolist() == [2, 1] and found.boxes.tolist() == [[8, 8, 24, 40], [30, 0, 64, 64]]
+    assert found.masks.sum(axis=(0, 1)).tolist() == [512, 2176]
 
 
 def test_no_decoded_mask_is_kept(tmp_path):
@@ -128,6 +147,11 @@ def test_no_decoded_mask_is_kept(tmp_path):
     before = len(pickle.dumps(dataset.image_info))
     masks, _ = dataset.load_mask(0)
     assert masks.nbytes == 400 * 600 * 50 and len(pickle.dumps(dataset.image_info)) == before < 20000
+
+
+def test_each_mask_lies_in_one_piece(tmp_path):
+    masks, _ = formats.load("labelme", fruit(tmp_path)).load_mask(0)
+    assert masks.shape == (6, 8, 3) and all(masks[..., i].flags.c_contiguous for i in range(3))
 
 
 def test_a_data_set_travels_to_workers(tmp_path):

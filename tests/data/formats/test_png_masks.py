@@ -40,7 +40,7 @@ def test_an_empty_mask_is_no_instance_but_counted_without_decoding(tmp_path):
     mask(write(tmp_path) / "x" / "masks" / "0.png", 0, 0, 0, 0)
     dataset = formats.load("png_masks", tmp_path)
     assert dataset.image_class_ids(0).shape == (3,) and dataset.load_mask(0)[0].shape == (6, 8, 2)
-    encoded, class_ids = dataset.load_runs(0)
+    encoded, class_ids = dataset.load_rles(0)
     assert len(encoded) == len(class_ids) == 2
 
 
@@ -50,12 +50,13 @@ def test_photos_without_masks_stay_and_folders_without_photo_are_counted(tmp_pat
     dataset = formats.load("png_masks", tmp_path)
     assert [info["id"] for info in dataset.image_info] == ["x", "y"] and dataset.load_mask(1)[0].shape == (6, 8, 0)
     assert "1 photos are missing and left out" in caplog.text
+    assert "1 photos have no folder masks/ and stay without instances." in caplog.text
 
 
 def test_a_mask_of_another_size_is_named(tmp_path):
     write(tmp_path)
     assert cv2.imwrite(str(tmp_path / "x" / "masks" / "2.png"), np.ones((6, 7), np.uint8))
-    with pytest.raises(ValueError, match=r"masks, 2.png, image x: .*2.png is 6 px high and 7 wide, its photo 6 and 8"):
+    with pytest.raises(ValueError, match=r"masks, 2.png: .*2.png is 6 px high and 7 wide, its photo 6 and 8"):
         formats.load("png_masks", tmp_path).load_mask(0)
 
 
@@ -83,6 +84,6 @@ def test_real_masks_are_those_of_their_coco_twin():
     assert ours.num_images == 6 and sum(len(ours.image_class_ids(i)) for i in ours.image_ids) == 113
     twins = {info["path"]: number for number, info in enumerate(coco.image_info)}
     for image_id, info in enumerate(ours.image_info):
-        (mine, class_ids), (theirs, _) = ours.load_runs(image_id), coco.load_runs(twins[info["path"]])
+        (mine, class_ids), (theirs, _) = ours.load_rles(image_id), coco.load_rles(twins[info["path"]])
         assert sorted(one["counts"] for one in mine) == sorted(one["counts"] for one in theirs)
         assert class_ids.tolist() == [1] * len(theirs) and ours.load_image(image_id).shape[:2] == tuple(mine[0]["size"])
