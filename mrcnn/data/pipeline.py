@@ -187,11 +187,12 @@ class Batches:
         reasons = []
         for image_id in self.dataset.image_ids:
             try:
-                masks, class_ids = samples.load_instances(self.dataset, int(image_id))
+                found = samples.instances(self.dataset, int(image_id))
+                has_instance = bool(found.areas()[found.class_ids > 0].any())
             except Exception as error:  # as in item
                 reasons.append(f"image {image_id}: {type(error).__name__}: {error}")
                 continue
-            if masks[..., class_ids > 0].any():
+            if has_instance:
                 return
         count = len(self.dataset.image_ids)
         raise ValueError(
