@@ -131,7 +131,7 @@ def mold(image: np.ndarray, mean_pixel: Sequence[float], *, out: np.ndarray | No
 
     Args:
         image: [..., C] RGB.
-        mean_pixel: [C].
+        mean_pixel: [C], or one number for all.
         out: float array of the image's shape to write to; the difference is taken in float64 and rounded once.
 
     Returns:
@@ -144,7 +144,7 @@ def mold(image: np.ndarray, mean_pixel: Sequence[float], *, out: np.ndarray | No
     [[[8.5, 0.0, 30.0]]]
     """
     mean_pixel = np.asarray(mean_pixel, np.float64)
-    if image.shape[-1:] != mean_pixel.shape:
+    if mean_pixel.ndim and image.shape[-1:] != mean_pixel.shape:
         raise ValueError(
             f"The image has shape {image.shape}, MEAN_PIXEL {mean_pixel.size} values. Set MEAN_PIXEL to one value per "
             "channel, and IMAGE_CHANNEL_COUNT to their number."

@@ -27,6 +27,8 @@ logger = logging.getLogger(__name__)
 _ITEM = 1
 # Second images for copy_paste that may fail to load before an item goes without.
 _TRIES = 5
+# Images whose channels are looked at before training begins, as far as they are all wrong.
+_LOOKED_AT = 3
 # So many bad images are logged one by one; after that every hundredth.
 LOGGED_IMAGES = 100
 
@@ -83,8 +85,8 @@ class Batches:
             anchors: [A, (y1, x1, y2, x2)] pixels, or a function of an image's shape (H, W, C) where sizes vary.
 
         Raises:
-            ValueError: no images, no instance in any image, a class count that differs from NUM_CLASSES, an augmenter
-                that masks can't follow.
+            ValueError: no images, no instance in any image, a class count that differs from NUM_CLASSES, images of
+                other channels, an augmenter that masks can't follow.
         """
         _check_dataset(dataset, config)
         if one_pass:
@@ -110,6 +112,7 @@ class Batches:
         self._lock = threading.Lock()
         self._length = len(dataset.image_ids) if one_pass else None
         self.require_instances()
+        self._require_channels()
         self._passes = self._make_passes() if shuffle else None
 
     def __len__(self) -> int:
@@ -200,6 +203,22 @@ class Batches:
             + (f": it failed for {len(reasons)} of them, first {'; '.join(reasons[:3])}" if reasons else ".")
         )
 
+    def _require_channels(self) -> None:
+        """Refuse a data set whose first images all have another number of channels: later they would be skipped one by one."""
+        expected, found = self.config.IMAGE_CHANNEL_COUNT, set()
+        for image_id in self.dataset.image_ids[:_LOOKED_AT]:
+            try:
+                shape = np.shape(self.dataset.load_image(int(image_id)))
+            except Exception:  # as in item, which counts it
+                return
+            if len(shape) != 3 or shape[-1] == expected:  # what is no image at all is said by name where it is met
+                return
+            found.add(shape[-1])
+        raise ValueError(
+            f"The images have {' or '.join(map(str, sorted(found)))} channels, but IMAGE_CHANNEL_COUNT = {expected}. Set "
+            f"dataset.channels = {expected} where it reads files, or IMAGE_CHANNEL_COUNT to what load_image returns, with as many MEAN_PIXEL."
+        )
+
     def _make_passes(self) -> order.Passes:
         """Read the classes of all images, if an option asks for them, and prepare the order."""
         threshold, ratio = self.config.REPEAT_THRESHOLD, self.config.EMPTY_IMAGES_RATIO
@@ -262,7 +281,7 @@ class Batches:
         if image.ndim != 3 or image.shape[-1] != channels or image.dtype.kind not in "uifb":
             raise ValueError(
                 f"load_image returned {image.dtype} of shape {image.shape}; numbers [height, width, {channels}] are expected "
-                f"(IMAGE_CHANNEL_COUNT = {channels}). Convert it there."
+                f"(IMAGE_CHANNEL_COUNT = {channels}). Set dataset.channels = {channels} where it reads files, or convert it there."
             )
         if image.dtype.kind == "f" and not np.isfinite(image).all():
             raise ValueError("The image holds values that are not finite (nan or infinite).")
