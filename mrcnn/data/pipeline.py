@@ -135,16 +135,20 @@ class Batches:
         Raises:
             ValueError: no image of the dataset can be used, or the images of the batch differ in size.
         """
-        first = index * self.batch_size
-        end = first + self.batch_size if self._length is None else min(first + self.batch_size, self._length)
-        items = [self.item(epoch, position) for position in range(first, end)]
+        items = [self.item(epoch, position) for position in self.positions(index)]
         shapes = {item.image.shape for item in items}
         if len(shapes) > 1:
+            ids = [int(item.meta[0]) for item in items]
             raise ValueError(
-                f"The images of a batch differ in size after resizing: {sorted(shapes)}. With IMAGE_RESIZE_MODE "
+                f"The images of a batch differ in size after resizing: {sorted(shapes)} (images {ids}). With IMAGE_RESIZE_MODE "
                 f"{self.config.IMAGE_RESIZE_MODE!r} set IMAGES_PER_GPU = 1, or use mode square."
             )
         return [np.stack(arrays) for arrays in zip(*items, strict=True)]
+
+    def positions(self, index: int) -> range:
+        """Return the items of an epoch that batch `index` is made of."""
+        first = index * self.batch_size
+        return range(first, first + self.batch_size if self._length is None else min(first + self.batch_size, self._length))
 
     def item(self, epoch: int, index: int) -> Item:
         """Load one item; see `batch`, whose arrays stack these.
@@ -164,8 +168,8 @@ class Batches:
             try:
                 sample = self._load(image_id, rng)
                 item = self._targets(sample, rng)
-            except augment.AugmentationError:  # the next image would fare no better
-                raise
+            except augment.AugmentationError as error:  # the next image would fare no better
+                raise augment.AugmentationError(f"Image {image_id} (id {self.dataset.image_info[image_id]['id']!r}): {error}") from error
             except Exception as error:  # whatever a user's load_mask raises: one bad image must not end the training
                 reasons.append(self._count(image_id, error))
                 continue
@@ -286,16 +290,31 @@ class Batches:
         if image.dtype.kind == "f" and not np.isfinite(image).all():
             raise ValueError("The image holds values that are not finite (nan or infinite).")
 
+    def note_skipped(self, skipped: dict[int, str]) -> None:
+        """Note bad images that others have met, by id with their reasons."""
+        for image_id, reason in skipped.items():
+            self._note(image_id, reason)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name != "_lock"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state, _lock=threading.Lock())
+
     def _count(self, image_id: int, error: Exception) -> str:
-        """Note a bad image, and log it the first time."""
+        """Note a bad image."""
         reason = f"{type(error).__name__}: {error}"
+        self._note(image_id, reason)
+        return f"image {image_id}: {reason}"
+
+    def _note(self, image_id: int, reason: str) -> None:
+        """Log a bad image the first time."""
         with self._lock:
             new = image_id not in self.skipped
             self.skipped.setdefault(image_id, reason)
             count = len(self.skipped)
         if new and (count <= LOGGED_IMAGES or count % LOGGED_IMAGES == 0):
             logger.warning("Skipping image %d (%d skipped so far): %s", image_id, count, reason)
-        return f"image {image_id}: {reason}"
 
     def _targets(self, sample: samples.Sample, rng: np.random.Generator) -> Item:
         """Turn a sample into the network's inputs: targets for the RPN, and instances padded to MAX_GT_INSTANCES."""
