@@ -151,6 +151,11 @@ def test_a_process_that_dies_is_an_error_with_its_images(loaders):
         ahead.batch(0, 1)
 
 
+def test_a_process_loads_no_deep_learning_framework(loaders):
+    ahead = loaders(loader_data.batches({0: "framework"}, count=1, batch_size=1), processes=True)
+    assert ahead.batch(0, 0)[0].max() == pytest.approx(100 - SmallConfig.MEAN_PIXEL[2])
+
+
 def test_what_cannot_travel_to_a_process_is_refused_at_once(loaders):
     class Local(Told):
         pass
