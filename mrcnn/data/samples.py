@@ -15,7 +15,7 @@ from mrcnn.data import augment, images, reading
 from mrcnn.data.dataset import Dataset, rles_of
 from mrcnn.ops import boxes as box_ops
 from mrcnn.ops import masks as mask_ops
-from mrcnn.ops import rle
+from mrcnn.ops import resized_runs, rle
 
 if TYPE_CHECKING:
     from mrcnn.config import Config
@@ -166,7 +166,7 @@ class Instances(NamedTuple):
         """The masks at another size, see `masks.resize_mask`; encodings go there without planes of the size they have."""
         if isinstance(self.masks, np.ndarray):
             return mask_ops.resize_mask(self.masks, scale, padding, crop)
-        return rle.decode_resized(self.masks, self.shape, scale, padding, crop)
+        return resized_runs.decode(self.masks, self.shape, scale, padding, crop)
 
 
 def load_instances(dataset: Dataset, image_id: int) -> tuple[np.ndarray, np.ndarray]:
