@@ -1,4 +1,5 @@
-"""The work "input": one photo with its 8 instances on the way into training at 512 px, against the original's way. One core each, no network."""
+"""The work "input": one photo with its 8 instances on the way into training at 512 px, against the original's way; real photos; a large one's
+memory. One core each, no network."""
 
 from __future__ import annotations
 
@@ -9,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import scenes
+from benchmarks import input_photos, scenes
 from benchmarks.contest import Entry, play, print_ratio, print_times, ratio
 from benchmarks.workers import Tasks, Worker
 
@@ -32,7 +33,12 @@ def run(options: Namespace, notes: list[str]) -> dict[str, Any]:
             ratios = {name: ratio(*pair) for name, pair in pairs.items()}
             for name, value in ratios.items():
                 print_ratio(f"{name}: ours / the original's way", value)
-            return {"entries": [e.to_dict() for e in entries], "ratios": {name: value._asdict() for name, value in ratios.items()}}
+            share = ratio(pairs["RPN targets"][0], pairs[WHOLE][0])
+            print_ratio("RPN targets / whole, ours", share)
+            return {
+                "entries": [e.to_dict() for e in entries], "ratios": {name: value._asdict() for name, value in ratios.items()},
+                "rpn_targets_share": share._asdict(), "photos": input_photos.run(options, notes),
+            }  # fmt: skip
 
 
 def _photo(folder: str) -> str:

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import keras
-import numpy as np
 from keras import layers, ops
 
 from mrcnn.config import LOSS_NAMES, Config
+from mrcnn.data.anchor_grid import feature_shapes
 from mrcnn.nn import box_head, fpn, losses, mask_head, network, resnet, rpn, targets
 from mrcnn.nn.detections import DetectionLayer
 from mrcnn.nn.layers import BoxLayer, fold
-from mrcnn.ops import anchors, tensor_boxes
+from mrcnn.ops import tensor_boxes
 
 Tensor = Any
 
@@ -80,13 +80,6 @@ def build(config: Config, mode: str, *, saver: network.Saver, loader: Callable[.
     if config.FOLD_BATCH_NORM:
         fold(model)
     return model
-
-
-def feature_shapes(config: Config, image_shape: Any) -> np.ndarray:
-    """Height and width of P2…P6 for a molded image: [5, 2] int."""
-    if config.COMPUTE_BACKBONE_SHAPE is not None:
-        return np.asarray(config.COMPUTE_BACKBONE_SHAPE(image_shape))
-    return anchors.feature_shapes(image_shape, config.BACKBONE_STRIDES)
 
 
 def image_size(config: Config) -> tuple[int | None, int | None]:

@@ -154,6 +154,17 @@ class Config:
     # Largest share of images without instances among those of a pass; of more, each pass takes a random part. None: all, as they come.
     EMPTY_IMAGES_RATIO = None
 
+    # --- Loading -------------------------------------------------------------------------------------------------------
+    # Workers that load batches while the network computes. 0: none, each batch is loaded when it is asked for. What training gets is the same.
+    LOADER_WORKERS = 1
+    # False: threads. True: processes (spawn), for a load_image or load_mask that is slow in Python itself; each holds a copy of the data set, whose
+    # class must be at the top level of a module.
+    LOADER_PROCESSES = False
+    # Batches that are loaded ahead at most: their memory.
+    LOADER_QUEUE = 4
+    # Seconds after which a batch that training waits for is reported, with its images and where the worker is. It goes on waiting.
+    LOADER_TIMEOUT = 45
+
     # --- Heads ---------------------------------------------------------------------------------------------------------
     # Rois an image that train the heads, at most ROI_POSITIVE_RATIO of them positive.
     TRAIN_ROIS_PER_IMAGE = 200

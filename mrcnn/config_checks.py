@@ -27,6 +27,7 @@ def check(config: "Config") -> None:
     _check_masks(config)
     _check_losses(config)
     _check_updates(config)
+    _check_loader(config)
 
 
 def _refuse(config: "Config", name: str, expected: str, remedy: str = "") -> None:
@@ -260,3 +261,16 @@ def _check_updates(config: "Config") -> None:
         _refuse(config, "EMA_DECAY", "a number between 0 and 1, or None for no average, is expected", "Set 0.999, say.")
     if config.ON_NON_FINITE not in NON_FINITE:
         _refuse(config, "ON_NON_FINITE", f"one of {', '.join(NON_FINITE)} is expected")
+
+
+def _check_loader(config: "Config") -> None:
+    if not _is_whole(config.LOADER_WORKERS) or config.LOADER_WORKERS < 0:
+        _refuse(config, "LOADER_WORKERS", "a whole number of at least 0 is expected (0: no worker, 1: one)")
+    if not isinstance(config.LOADER_PROCESSES, bool):
+        _refuse(config, "LOADER_PROCESSES", "True or False is expected")
+    if config.LOADER_PROCESSES and not config.LOADER_WORKERS:
+        _refuse(config, "LOADER_PROCESSES", "LOADER_WORKERS is 0, so there are none", "Set LOADER_WORKERS = 2, say.")
+    if not _is_whole(config.LOADER_QUEUE) or config.LOADER_QUEUE < 1:
+        _refuse(config, "LOADER_QUEUE", "a whole number of at least 1 is expected")
+    if not _is_number(config.LOADER_TIMEOUT) or config.LOADER_TIMEOUT <= 0:
+        _refuse(config, "LOADER_TIMEOUT", "a number of seconds above 0 is expected", "Set 45, say.")

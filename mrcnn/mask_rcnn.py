@@ -278,25 +278,25 @@ class MaskRCNN:
         self, plan: Sequence[session.Planned], train_dataset: Dataset, val_dataset: Dataset | None, augmentation: Any, custom_callbacks: Any,
         no_augmentation_sources: Any,
     ) -> keras.callbacks.History:  # fmt: skip
-        feeds = trainer.feeds(
+        feeding = trainer.feeding(
             train_dataset, val_dataset, self.config, self._anchors_for_targets, epoch=self.epoch, augmentation=augmentation,
             no_augmentation_sources=no_augmentation_sources,
         )  # fmt: skip
-        self._claim_folder()
         history = trainer.Figures()
-        for number, planned in enumerate(plan):
-            if number:
-                planned = planned._replace(start=self.epoch)  # the stage before may have ended early
-            log(report.describe(self._report) if not self._started else f"Going on with the weights of epoch {self.epoch}.")
-            log(f"\nStarting at epoch {self.epoch}. LR={planned.stage.learning_rate}\n")
-            log(f"Checkpoint Path: {self.checkpoint_path}")
-            self.set_trainable(planned.stage.layers)
-            self.compile(planned.stage.rate(0, feeds[0].steps), self.config.LEARNING_MOMENTUM)
-            self._started = True
-            run = runs.Run(self.log_dir, self.checkpoint_path, self.epoch)
-            left = self._session.fit(self.keras_model, planned, run, self.config, feeds, custom_callbacks or (), history, self._moved)
-            if left:
-                break
+        with feeding as feeds:
+            self._claim_folder()
+            for number, planned in enumerate(plan):
+                if number:
+                    planned = planned._replace(start=self.epoch)  # the stage before may have ended early
+                log(report.describe(self._report) if not self._started else f"Going on with the weights of epoch {self.epoch}.")
+                log(f"\nStarting at epoch {self.epoch}. LR={planned.stage.learning_rate}\n")
+                log(f"Checkpoint Path: {self.checkpoint_path}")
+                self.set_trainable(planned.stage.layers)
+                self.compile(planned.stage.rate(0, feeds[0].steps), self.config.LEARNING_MOMENTUM)
+                self._started = True
+                run = runs.Run(self.log_dir, self.checkpoint_path, self.epoch)
+                if self._session.fit(self.keras_model, planned, run, self.config, feeds, custom_callbacks or (), history, self._moved):
+                    break
         return history
 
     def _moved(self, epoch: int) -> None:

@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from mrcnn.data import images
+from mrcnn.data import images, reading
+from mrcnn.ops import rle
 
 logger = logging.getLogger(__name__)
 
@@ -27,6 +28,12 @@ class Dataset:
         num_images, image_ids [num_images], num_classes, class_ids [num_classes], class_names, sources,
         class_from_source_map ({"source.id": class id}), image_from_source_map ({"source.id": image id}),
         source_class_ids ({source: [class ids]}, background included).
+        channels: what `load_image` reads from files: 3 for RGB, 1 for grey, 4 for RGB and alpha; of .npy files any number.
+            Set it, in a subclass or on the data set, to IMAGE_CHANNEL_COUNT.
+        mask_frame: which pixels masks were drawn on where a photo has an EXIF tag that turns it. "upright": the photo as
+            browsers and annotation tools show it, and as `load_image` returns it. "stored": the pixels as the file has
+            them (tools that don't know the tag); the masks are then turned with the photo. `add_image(mask_frame=…)`
+            says so for one image.
 
     >>> dataset = Dataset()
     >>> dataset.add_class("fashion", 7, "trousers")
@@ -35,6 +42,9 @@ class Dataset:
     >>> dataset.class_names, dataset.map_source_class_id("fashion.7")
     (['BG', 'trousers'], 1)
     """
+
+    channels: int = 3
+    mask_frame: str = "upright"
 
     def __init__(self, class_map: Any = None) -> None:
         """Start an empty dataset.
@@ -159,7 +169,7 @@ class Dataset:
             image_id: 0…num_images - 1.
 
         Returns:
-            [H, W, 3] uint8 RGB, upright.
+            [H, W, channels] upright, uint8 RGB usually; see `reading` for what becomes what.
 
         Raises:
             ValueError: the image has no path, or its file holds no image.
@@ -171,20 +181,55 @@ class Dataset:
                 f"Image {image_id} ({self.image_info[image_id]['id']!r}) has no path. Give add_image a path, or "
                 "override load_image."
             )
-        return images.read(path)
+        return images.read(path, self.channels)
 
     def load_mask(self, image_id: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return the instances of an image; override it.
+        """Return the instances of an image; override it, or `load_rles`.
 
         Args:
             image_id: 0…num_images - 1.
 
         Returns:
-            masks [H, W, N] (bool, or numbers whose non-zeros are mask) and class ids [N] (negative for a crowd); here
-            none.
+            masks [H, W, N] (bool, or numbers whose non-zeros are mask) and class ids [N] (negative for a crowd); those of
+            `load_rles`, or none.
         """
+        found = self.load_rles(image_id)
+        if found is not None:
+            return rle.decode_coco(found[0]), np.asarray(found[1])
         logger.warning("load_mask is not overridden in %s: image %s has no instances.", type(self).__name__, image_id)
         return np.empty((0, 0, 0), bool), np.empty((0,), np.int32)
+
+    def load_rles(self, image_id: int) -> tuple[Sequence[dict[str, Any]], np.ndarray] | None:
+        """Return the instances of an image as run lengths, from which training makes masks of its own size at once.
+
+        Override it in place of `load_mask` where photos are large: 100 masks of 4,000 x 3,000 pixels are 1.2 GB as planes.
+
+        Args:
+            image_id: 0…num_images - 1.
+
+        Returns:
+            N COCO encodings {"size": [H, W], "counts": …} (`mrcnn.ops.rle` makes them) and class ids [N]; None, as here:
+            `load_mask` is asked.
+        """
+        return None
+
+    def mask_orientation(self, image_id: int) -> int:
+        """Return the EXIF orientation by which masks have still to be turned: 1, not at all, unless `mask_frame` is "stored".
+
+        Args:
+            image_id: 0…num_images - 1.
+
+        Raises:
+            ValueError: mask_frame is neither, or the image has no file that could tell.
+        """
+        info = self._info(image_id)
+        frame = info.get("mask_frame", self.mask_frame)
+        if frame == "upright":
+            return 1
+        if frame != "stored" or info["path"] is None:
+            came = f"mask_frame is {frame!r}" if frame != "stored" else "mask_frame is 'stored', but there is no path"
+            raise ValueError(f'Image {image_id} ({info["id"]!r}): {came}; "upright" is expected, or "stored" and an image file.')
+        return reading.header(info["path"]).orientation
 
     def image_class_ids(self, image_id: int) -> np.ndarray:
         """Return the class of each instance of an image: [N] int, negative for a crowd.
@@ -195,7 +240,8 @@ class Dataset:
         Args:
             image_id: 0…num_images - 1.
         """
-        return np.asarray(self.load_mask(image_id)[1])
+        found = rles_of(self, image_id)
+        return np.asarray((self.load_mask(image_id) if found is None else found)[1])
 
     def subset(self, image_ids: Sequence[int] | np.ndarray) -> Subset:
         """Return some of the images as a data set of their own, prepared, with the same classes and class ids.
@@ -280,6 +326,14 @@ class Subset(Dataset):
         """As the whole's."""
         return self.whole.load_mask(self._whole_id(image_id))
 
+    def load_rles(self, image_id: int) -> tuple[Sequence[dict[str, Any]], np.ndarray] | None:
+        """As the whole's."""
+        return rles_of(self.whole, self._whole_id(image_id))
+
+    def mask_orientation(self, image_id: int) -> int:
+        """As the whole's."""
+        return self.whole.mask_orientation(self._whole_id(image_id))
+
     def image_class_ids(self, image_id: int) -> np.ndarray:
         """As the whole's."""
         return self.whole.image_class_ids(self._whole_id(image_id))
@@ -295,6 +349,24 @@ class Subset(Dataset):
     def _whole_id(self, image_id: int) -> int:
         self._info(image_id)  # refuses ids out of range
         return int(self.whole_ids[image_id])
+
+
+def rles_of(dataset: Any, image_id: int) -> tuple[Sequence[dict[str, Any]], np.ndarray] | None:
+    """Return what `load_rles` returns, or None where `load_mask` has the last word.
+
+    It has where a class, or the object itself, overrides it nearer than `load_rles`: somebody changed the masks of a
+    reader, say.
+
+    Args:
+        dataset: prepared.
+        image_id: 0…dataset.num_images - 1.
+    """
+    for names in (vars(dataset), *(vars(owner) for owner in type(dataset).__mro__)):
+        if "load_rles" in names:
+            return dataset.load_rles(image_id)
+        if "load_mask" in names:
+            return None
+    return None
 
 
 def instance_counts(dataset: Dataset) -> np.ndarray:

@@ -1,4 +1,5 @@
-"""Images: reading, resizing to the network's input, subtracting the mean, and the meta vector that travels with each.
+"""Images: resizing to the network's input, subtracting the mean, and the meta vector that travels with each. Files are
+read in `reading`; `read` stands here too.
 
 An image is [H, W, C] uint8, RGB. "Molded" is resized, padded and mean-subtracted; the `window` is the real image inside
 the padding, (y1, x1, y2, x2) pixels. Numbers follow the original library: sizes are rounded half to even, pixels
@@ -8,16 +9,16 @@ interpolated without anti-aliasing and cut (not rounded) to whole numbers.
 from __future__ import annotations
 
 import logging
-import os
 import random
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-import cv2
 import numpy as np
-from PIL import Image
 
+from mrcnn.data.reading import read
 from mrcnn.ops import masks as mask_ops
+
+__all__ = ["Resized", "check", "compose_meta", "mold", "parse_meta", "read", "resize", "resized_size", "to_rgb", "unmold"]
 
 logger = logging.getLogger(__name__)
 
@@ -36,34 +37,6 @@ class Resized(NamedTuple):
     scale: float
     padding: list[tuple[int, int]]
     crop: tuple[int, int, int, int] | None
-
-
-def read(path: str | os.PathLike) -> np.ndarray:
-    """Read an image file as RGB, turned upright as its EXIF tag says.
-
-    Args:
-        path: file of any format that OpenCV or Pillow knows. Grey becomes RGB; transparency is dropped; 16 bits become
-            8.
-
-    Returns:
-        [H, W, 3] uint8.
-
-    Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: the file holds no image, or only part of one.
-    """
-    path = os.fspath(path)
-    if not os.path.isfile(path):
-        raise FileNotFoundError(f"Image file not found: {path}")
-    data = np.fromfile(path, np.uint8)
-    if not data.size:
-        raise ValueError(f"Image file is empty: {path}")
-    try:
-        image = cv2.imdecode(data, cv2.IMREAD_COLOR)
-    except cv2.error as error:
-        logger.debug("OpenCV cannot read %s: %s", path, error)
-        image = None
-    return _read_with_pillow(path) if image is None else cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
 
 
 def to_rgb(image: np.ndarray) -> np.ndarray:
@@ -158,7 +131,7 @@ def mold(image: np.ndarray, mean_pixel: Sequence[float], *, out: np.ndarray | No
 
     Args:
         image: [..., C] RGB.
-        mean_pixel: [C].
+        mean_pixel: [C], or one number for all.
         out: float array of the image's shape to write to; the difference is taken in float64 and rounded once.
 
     Returns:
@@ -171,7 +144,7 @@ def mold(image: np.ndarray, mean_pixel: Sequence[float], *, out: np.ndarray | No
     [[[8.5, 0.0, 30.0]]]
     """
     mean_pixel = np.asarray(mean_pixel, np.float64)
-    if image.shape[-1:] != mean_pixel.shape:
+    if mean_pixel.ndim and image.shape[-1:] != mean_pixel.shape:
         raise ValueError(
             f"The image has shape {image.shape}, MEAN_PIXEL {mean_pixel.size} values. Set MEAN_PIXEL to one value per "
             "channel, and IMAGE_CHANNEL_COUNT to their number."
@@ -286,23 +259,6 @@ def parse_meta(metas: np.ndarray) -> dict[str, np.ndarray]:
     }
 
 
-def _read_with_pillow(path: str) -> np.ndarray:
-    """Read what OpenCV cannot."""
-    try:
-        with Image.open(path) as image:
-            exif = image.getexif().get(0x0112, 1)
-            array = np.asarray(image.convert("RGB"))
-    except Exception as error:  # Pillow's plugins raise whatever they like; the caller needs the path and one kind
-        raise ValueError(f"Not an image, or a damaged one: {path} ({type(error).__name__}: {error})") from error
-    if exif in (5, 6, 7, 8):
-        array = array.swapaxes(0, 1)
-    if exif in (3, 4, 7, 8):
-        array = array[::-1]
-    if exif in (2, 3, 6, 7):
-        array = array[:, ::-1]
-    return np.ascontiguousarray(array)
-
-
 def _check_resize(image: np.ndarray, min_dim: Any, max_dim: Any, mode: str) -> None:
     """Refuse what cannot be resized."""
     if mode not in RESIZE_MODES:
@@ -340,7 +296,9 @@ def _padded(height: int, width: int, max_dim: int | None, mode: str) -> tuple[in
 def _resample(image: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     """Resize and keep the dtype, whole numbers by truncation."""
     resampled = mask_ops.resize_bilinear(image, shape)
-    if image.dtype.kind in "iu":
+    if image.dtype.kind == "u":  # nothing below zero: the cast cuts, in a third of the time
+        resampled += _ROUNDING_NOISE
+    elif image.dtype.kind == "i":
         resampled = np.trunc(resampled + np.copysign(_ROUNDING_NOISE, resampled))
     elif image.dtype == bool:
         return resampled > 0.5

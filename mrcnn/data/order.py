@@ -8,6 +8,7 @@ length.
 from __future__ import annotations
 
 import threading
+from typing import Any
 
 import numpy as np
 
@@ -78,6 +79,12 @@ class Passes:
         self._starts = [0]  # where each pass begins, as far as they are known
         self._last: tuple[int, np.ndarray] | None = None
         self._lock = threading.Lock()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name != "_lock"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state, _lock=threading.Lock())
 
     def locate(self, position: int) -> tuple[np.ndarray, int]:
         """Return the order of the pass that a position belongs to, and the place in it.

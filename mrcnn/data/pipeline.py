@@ -27,6 +27,8 @@ logger = logging.getLogger(__name__)
 _ITEM = 1
 # Second images for copy_paste that may fail to load before an item goes without.
 _TRIES = 5
+# Images whose channels are looked at before training begins, as far as they are all wrong.
+_LOOKED_AT = 3
 # So many bad images are logged one by one; after that every hundredth.
 LOGGED_IMAGES = 100
 
@@ -83,8 +85,8 @@ class Batches:
             anchors: [A, (y1, x1, y2, x2)] pixels, or a function of an image's shape (H, W, C) where sizes vary.
 
         Raises:
-            ValueError: no images, no instance in any image, a class count that differs from NUM_CLASSES, an augmenter
-                that masks can't follow.
+            ValueError: no images, no instance in any image, a class count that differs from NUM_CLASSES, images of
+                other channels, an augmenter that masks can't follow.
         """
         _check_dataset(dataset, config)
         if one_pass:
@@ -110,6 +112,7 @@ class Batches:
         self._lock = threading.Lock()
         self._length = len(dataset.image_ids) if one_pass else None
         self.require_instances()
+        self._require_channels()
         self._passes = self._make_passes() if shuffle else None
 
     def __len__(self) -> int:
@@ -132,16 +135,20 @@ class Batches:
         Raises:
             ValueError: no image of the dataset can be used, or the images of the batch differ in size.
         """
-        first = index * self.batch_size
-        end = first + self.batch_size if self._length is None else min(first + self.batch_size, self._length)
-        items = [self.item(epoch, position) for position in range(first, end)]
+        items = [self.item(epoch, position) for position in self.positions(index)]
         shapes = {item.image.shape for item in items}
         if len(shapes) > 1:
+            ids = [int(item.meta[0]) for item in items]
             raise ValueError(
-                f"The images of a batch differ in size after resizing: {sorted(shapes)}. With IMAGE_RESIZE_MODE "
+                f"The images of a batch differ in size after resizing: {sorted(shapes)} (images {ids}). With IMAGE_RESIZE_MODE "
                 f"{self.config.IMAGE_RESIZE_MODE!r} set IMAGES_PER_GPU = 1, or use mode square."
             )
         return [np.stack(arrays) for arrays in zip(*items, strict=True)]
+
+    def positions(self, index: int) -> range:
+        """Return the items of an epoch that batch `index` is made of."""
+        first = index * self.batch_size
+        return range(first, first + self.batch_size if self._length is None else min(first + self.batch_size, self._length))
 
     def item(self, epoch: int, index: int) -> Item:
         """Load one item; see `batch`, whose arrays stack these.
@@ -161,8 +168,8 @@ class Batches:
             try:
                 sample = self._load(image_id, rng)
                 item = self._targets(sample, rng)
-            except augment.AugmentationError:  # the next image would fare no better
-                raise
+            except augment.AugmentationError as error:  # the next image would fare no better
+                raise augment.AugmentationError(f"Image {image_id} (id {self.dataset.image_info[image_id]['id']!r}): {error}") from error
             except Exception as error:  # whatever a user's load_mask raises: one bad image must not end the training
                 reasons.append(self._count(image_id, error))
                 continue
@@ -187,16 +194,33 @@ class Batches:
         reasons = []
         for image_id in self.dataset.image_ids:
             try:
-                masks, class_ids = samples.load_instances(self.dataset, int(image_id))
+                found = samples.instances(self.dataset, int(image_id))
+                has_instance = bool(found.areas()[found.class_ids > 0].any())
             except Exception as error:  # as in item
                 reasons.append(f"image {image_id}: {type(error).__name__}: {error}")
                 continue
-            if masks[..., class_ids > 0].any():
+            if has_instance:
                 return
         count = len(self.dataset.image_ids)
         raise ValueError(
             f"None of the {count} images has an instance; there is nothing to learn. Check load_mask"
             + (f": it failed for {len(reasons)} of them, first {'; '.join(reasons[:3])}" if reasons else ".")
+        )
+
+    def _require_channels(self) -> None:
+        """Refuse a data set whose first images all have another number of channels: later they would be skipped one by one."""
+        expected, found = self.config.IMAGE_CHANNEL_COUNT, set()
+        for image_id in self.dataset.image_ids[:_LOOKED_AT]:
+            try:
+                shape = np.shape(self.dataset.load_image(int(image_id)))
+            except Exception:  # as in item, which counts it
+                return
+            if len(shape) != 3 or shape[-1] == expected:  # what is no image at all is said by name where it is met
+                return
+            found.add(shape[-1])
+        raise ValueError(
+            f"The images have {' or '.join(map(str, sorted(found)))} channels, but IMAGE_CHANNEL_COUNT = {expected}. Set "
+            f"dataset.channels = {expected} where it reads files, or IMAGE_CHANNEL_COUNT to what load_image returns, with as many MEAN_PIXEL."
         )
 
     def _make_passes(self) -> order.Passes:
@@ -261,21 +285,36 @@ class Batches:
         if image.ndim != 3 or image.shape[-1] != channels or image.dtype.kind not in "uifb":
             raise ValueError(
                 f"load_image returned {image.dtype} of shape {image.shape}; numbers [height, width, {channels}] are expected "
-                f"(IMAGE_CHANNEL_COUNT = {channels}). Convert it there."
+                f"(IMAGE_CHANNEL_COUNT = {channels}). Set dataset.channels = {channels} where it reads files, or convert it there."
             )
         if image.dtype.kind == "f" and not np.isfinite(image).all():
             raise ValueError("The image holds values that are not finite (nan or infinite).")
 
+    def note_skipped(self, skipped: dict[int, str]) -> None:
+        """Note bad images that others have met, by id with their reasons."""
+        for image_id, reason in skipped.items():
+            self._note(image_id, reason)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name != "_lock"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state, _lock=threading.Lock())
+
     def _count(self, image_id: int, error: Exception) -> str:
-        """Note a bad image, and log it the first time."""
+        """Note a bad image."""
         reason = f"{type(error).__name__}: {error}"
+        self._note(image_id, reason)
+        return f"image {image_id}: {reason}"
+
+    def _note(self, image_id: int, reason: str) -> None:
+        """Log a bad image the first time."""
         with self._lock:
             new = image_id not in self.skipped
             self.skipped.setdefault(image_id, reason)
             count = len(self.skipped)
         if new and (count <= LOGGED_IMAGES or count % LOGGED_IMAGES == 0):
             logger.warning("Skipping image %d (%d skipped so far): %s", image_id, count, reason)
-        return f"image {image_id}: {reason}"
 
     def _targets(self, sample: samples.Sample, rng: np.random.Generator) -> Item:
         """Turn a sample into the network's inputs: targets for the RPN, and instances padded to MAX_GT_INSTANCES."""

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from mrcnn.data import augment, images
-from mrcnn.data.dataset import Dataset
+from mrcnn.data import augment, images, reading
+from mrcnn.data.dataset import Dataset, rles_of
 from mrcnn.ops import boxes as box_ops
 from mrcnn.ops import masks as mask_ops
+from mrcnn.ops import resized_runs, rle
 
 if TYPE_CHECKING:
     from mrcnn.config import Config
@@ -74,14 +75,15 @@ def load(
             another = partial(_another, dataset, config, image_id)
         example = augment.apply(augmentation, example, rng=rng, another=another)
     image, masks, class_ids, window = example
-    kept = mask_ops.not_empty(masks)
-    masks, class_ids = masks[..., kept], class_ids[kept]
+    boxes = box_ops.from_masks(masks)
+    kept = boxes.any(axis=1)  # an empty mask has the box 0, 0, 0, 0
+    if not kept.all():
+        masks, class_ids, boxes = masks[..., kept], class_ids[kept], boxes[kept]
     if (class_ids == 0).any():
         raise ValueError(
             f"{_name(dataset, image_id)}: an instance has class id 0, the background. load_mask must return ids from 1 to "
             f"{dataset.num_classes - 1}, in the order of add_class."
         )
-    boxes = box_ops.from_masks(masks)
     if use_mini_mask:
         masks = mask_ops.minimize(boxes, masks, config.MINI_MASK_SHAPE)
     active = active_class_ids(dataset, image_id)
@@ -132,8 +134,43 @@ def active_class_ids(dataset: Dataset, image_id: int) -> np.ndarray:
     return active
 
 
+class Instances(NamedTuple):
+    """The instances of an image before resizing, upright.
+
+    Attributes:
+        masks: [H, W, N] bool, or N COCO encodings.
+        class_ids: [N] int32, negative for crowds.
+    """
+
+    masks: np.ndarray | list[dict[str, Any]]
+    class_ids: np.ndarray
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Height and width of the masks."""
+        if isinstance(self.masks, np.ndarray):
+            return self.masks.shape[:2]
+        return tuple(int(side) for side in self.masks[0]["size"]) if self.masks else (0, 0)
+
+    def areas(self) -> np.ndarray:
+        """Pixels of each mask: [N] int64."""
+        if isinstance(self.masks, np.ndarray):
+            return np.count_nonzero(self.masks, axis=(0, 1))
+        return rle.area_coco(self.masks)
+
+    def planes(self) -> np.ndarray:
+        """The masks as [H, W, N] bool."""
+        return self.masks if isinstance(self.masks, np.ndarray) else rle.decode_coco(self.masks)
+
+    def resized(self, scale: float, padding: Any, crop: Any) -> np.ndarray:
+        """The masks at another size, see `masks.resize_mask`; encodings go there without planes of the size they have."""
+        if isinstance(self.masks, np.ndarray):
+            return mask_ops.resize_mask(self.masks, scale, padding, crop)
+        return resized_runs.decode(self.masks, self.shape, scale, padding, crop)
+
+
 def load_instances(dataset: Dataset, image_id: int) -> tuple[np.ndarray, np.ndarray]:
-    """Load the instances of an image as they are, checked for form but not against the image.
+    """Load the instances of an image upright and in full size, checked for form but not against the image.
 
     Args:
         dataset: prepared dataset.
@@ -143,21 +180,46 @@ def load_instances(dataset: Dataset, image_id: int) -> tuple[np.ndarray, np.ndar
         masks [H, W, N] bool and class ids [N] int32.
 
     Raises:
-        ValueError: masks that are not [H, W, N], masks and class ids that differ in number, or a class id out of range.
+        ValueError: see `instances`; or a run length encoding is broken.
     """
-    loaded = dataset.load_mask(image_id)
+    found = instances(dataset, image_id)
+    return found.planes(), found.class_ids
+
+
+def instances(dataset: Dataset, image_id: int) -> Instances:
+    """Load the instances of an image upright, as run lengths where the data set has these.
+
+    Args:
+        dataset: prepared dataset.
+        image_id: 0…dataset.num_images - 1.
+
+    Raises:
+        ValueError: masks that are not [H, W, N] or differ in size, masks and class ids that differ in number, or a class id
+            out of range.
+    """
+    encoded = rles_of(dataset, image_id)
+    name = "load_mask" if encoded is None else "load_rles"
+    loaded = dataset.load_mask(image_id) if encoded is None else encoded
     if not isinstance(loaded, tuple | list) or len(loaded) != 2:
-        raise ValueError(f"{_name(dataset, image_id)}: load_mask must return (masks, class_ids); got {type(loaded)}.")
-    masks, class_ids = np.asarray(loaded[0]), np.asarray(loaded[1])
-    if masks.ndim != 3:
+        raise ValueError(f"{_name(dataset, image_id)}: {name} must return (masks, class_ids); got {type(loaded)}.")
+    masks, class_ids = np.asarray(loaded[0]) if encoded is None else list(loaded[0]), np.asarray(loaded[1])
+    if encoded is None and masks.ndim != 3:
         raise ValueError(
             f"{_name(dataset, image_id)}: masks must be [height, width, instances]; load_mask returned shape {masks.shape}."
         )
-    if class_ids.ndim != 1 or len(class_ids) != masks.shape[-1]:
+    count = masks.shape[-1] if encoded is None else len(masks)
+    if class_ids.ndim != 1 or len(class_ids) != count:
         raise ValueError(
-            f"{_name(dataset, image_id)}: load_mask returned {masks.shape[-1]} masks but class ids of shape "
-            f"{class_ids.shape}; there must be one id per mask."
+            f"{_name(dataset, image_id)}: {name} returned {count} masks but class ids of shape {class_ids.shape}; there "
+            "must be one id per mask."
         )
+    ids = _checked_ids(dataset, image_id, class_ids)
+    if encoded is None:
+        return Instances(reading.turn(masks if masks.dtype == bool else masks != 0, _orientation(dataset, image_id)), ids)
+    return Instances(_turned(masks, _orientation(dataset, image_id), _name(dataset, image_id)), ids)
+
+
+def _checked_ids(dataset: Dataset, image_id: int, class_ids: np.ndarray) -> np.ndarray:
     ids = class_ids.astype(np.int32)
     wrong = (ids != class_ids) | (np.abs(ids) >= dataset.num_classes)
     if wrong.any():
@@ -166,7 +228,21 @@ def load_instances(dataset: Dataset, image_id: int) -> tuple[np.ndarray, np.ndar
             f"{dataset.num_classes} classes, background included, so ids run from 1 to {dataset.num_classes - 1} "
             "(negative for crowds). Add the class with add_class, or map ids with map_source_class_id."
         )
-    return masks if masks.dtype == bool else masks != 0, ids
+    return ids
+
+
+def _orientation(dataset: Dataset, image_id: int) -> int:
+    return dataset.mask_orientation(image_id) if hasattr(dataset, "mask_orientation") else 1  # an object of the user's own
+
+
+def _turned(encoded: list[dict[str, Any]], orientation: int, name: str) -> list[dict[str, Any]]:
+    """Turn encodings upright, one plane at a time, and check that they have one size."""
+    sizes = sorted({tuple(one["size"]) if isinstance(one, dict) and "size" in one else type(one).__name__ for one in encoded}, key=str)
+    if len(sizes) > 1 or not all(isinstance(size, tuple) for size in sizes):
+        raise ValueError(f"{name}: load_rles must return COCO encodings {{'size': [height, width], 'counts': …}} of one size; got {sizes}.")
+    if orientation == 1:
+        return encoded
+    return [rle.encode_coco(reading.turn(rle.decode_coco(one), orientation)) for one in encoded]
 
 
 def _resized(
@@ -174,7 +250,7 @@ def _resized(
 ) -> tuple[augment.Example, tuple[int, ...], float]:
     """Return the image at the network's size with its instances; its shape before; the factor."""
     image = _load_image(dataset, image_id)
-    masks, class_ids = _load_instances(dataset, image_id, image.shape)
+    found = _load_instances(dataset, image_id, image.shape)
     original_shape = image.shape
     image, window, scale, padding, crop = images.resize(
         image,
@@ -184,8 +260,8 @@ def _resized(
         mode=config.IMAGE_RESIZE_MODE,
         rng=rng,
     )
-    masks = mask_ops.resize_mask(masks, scale, padding, crop)
-    return augment.Example(image, masks, class_ids, window), original_shape, scale
+    masks = found.resized(scale, padding, crop)
+    return augment.Example(image, masks, found.class_ids, window), original_shape, scale
 
 
 def _another(dataset: Dataset, config: Config, image_id: int, rng: np.random.Generator) -> augment.Example:
@@ -202,18 +278,36 @@ def _load_image(dataset: Dataset, image_id: int) -> np.ndarray:
     return image
 
 
-def _load_instances(dataset: Dataset, image_id: int, image_shape: tuple) -> tuple[np.ndarray, np.ndarray]:
+def _load_instances(dataset: Dataset, image_id: int, image_shape: tuple) -> Instances:
     """Load instances and check that they fit the image."""
-    masks, class_ids = load_instances(dataset, image_id)
-    if not len(class_ids):
-        return np.zeros((*image_shape[:2], 0), bool), class_ids
-    if masks.shape[:2] != image_shape[:2]:
+    found = instances(dataset, image_id)
+    if not len(found.class_ids):
+        return Instances(np.zeros((*image_shape[:2], 0), bool), found.class_ids)
+    if found.shape != tuple(image_shape[:2]):
         raise ValueError(
             f"{_name(dataset, image_id)}: the image has {image_shape[0]} × {image_shape[1]} pixels (height × width), its "
-            f"masks {masks.shape[0]} × {masks.shape[1]}. load_mask must draw in the size of load_image's result; look for "
-            "height and width swapped, or an image turned by its EXIF tag."
+            f"masks {found.shape[0]} × {found.shape[1]}. {_remedy(dataset, image_id, found.shape, image_shape)}"
         )
-    return masks, class_ids
+    return found
+
+
+def _remedy(dataset: Dataset, image_id: int, shape: tuple, image_shape: tuple) -> str:
+    """Say what to do about masks of another size than their image."""
+    general = "load_mask must draw in the size of load_image's result; look for height and width swapped."
+    path = dataset.image_info[image_id].get("path")
+    if shape != tuple(image_shape[1::-1]) or path is None:
+        return general
+    try:
+        orientation = reading.header(path).orientation
+    except (OSError, ValueError):  # an image that is no file, or is read in the user's own way
+        return general
+    if orientation < 5:
+        return general
+    return (
+        f"The photo's EXIF tag turns it (orientation {orientation}), and load_image returns it upright. If the masks were drawn on "
+        'the unturned pixels, set dataset.mask_frame = "stored" and they are turned alike (add_image(mask_frame="stored") for one '
+        "image); if they were drawn on the upright photo, let load_mask use the height and width of the upright photo."
+    )
 
 
 def _name(dataset: Dataset, image_id: int) -> str:

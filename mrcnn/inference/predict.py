@@ -8,9 +8,9 @@ import numpy as np
 
 from mrcnn import build
 from mrcnn.config import Config
-from mrcnn.data import images
+from mrcnn.data import anchor_grid, images
 from mrcnn.log import log
-from mrcnn.ops import anchors, boxes, paste
+from mrcnn.ops import boxes, paste
 from mrcnn.results import Detections, SmallMasks
 
 
@@ -162,7 +162,7 @@ class Predictor:
     def _both(self, image_shape: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
         key = (int(image_shape[0]), int(image_shape[1]))
         if key not in self._anchors:
-            in_pixels = pixel_anchors(self.config, image_shape)
+            in_pixels = anchor_grid.pixel_anchors(self.config, image_shape)
             self._anchors[key] = (in_pixels, boxes.normalize(in_pixels, key))
         return self._anchors[key]
 
@@ -200,9 +200,3 @@ def _trace_for_any_size(model: keras.Model) -> None:
 
     model.make_predict_function()
     model.predict_function.get_concrete_function([([tf.TensorSpec(i.shape, i.dtype) for i in model.inputs],)])
-
-
-def pixel_anchors(config: Config, image_shape: Sequence[int]) -> np.ndarray:
-    """Anchors of a molded image in pixels: [A, 4] float64, by level, y, x, ratio."""
-    shapes = build.feature_shapes(config, image_shape)
-    return anchors.generate_pyramid(config.RPN_ANCHOR_SCALES, config.RPN_ANCHOR_RATIOS, shapes, config.BACKBONE_STRIDES, config.RPN_ANCHOR_STRIDE)

@@ -14,10 +14,9 @@ import numpy as np
 
 from mrcnn import build
 from mrcnn.config import Config
+from mrcnn.data import anchor_grid, pipeline, random_rois, rpn_targets, samples
 from mrcnn.data import augment as augmenting
-from mrcnn.data import pipeline, random_rois, rpn_targets, samples
 from mrcnn.data.dataset import Dataset
-from mrcnn.inference import predict
 from mrcnn.legacy import detection_targets
 
 # First entry of a generator's seed; the pipeline's own streams have 0 and 1.
@@ -204,17 +203,10 @@ class _MirroringBatches(pipeline.Batches):
 def _batches(
     dataset: Dataset, config: Config, shuffle: bool, augment: bool, augmentation: Any, batch_size: int, no_augmentation_sources: Any
 ) -> pipeline.Batches:
-    anchors: dict[tuple[int, ...], np.ndarray] = {}
-
-    def anchors_of(shape: tuple[int, ...]) -> np.ndarray:
-        if shape not in anchors:
-            anchors[shape] = predict.pixel_anchors(config, shape)
-        return anchors[shape]
-
     # As many batches an "epoch" as there are images: whole passes, so that without shuffling the order goes on from batch to batch.
     return (_MirroringBatches if augment else pipeline.Batches)(
         dataset, config, batch_size=batch_size, steps=max(1, len(dataset.image_ids)), shuffle=shuffle, augmentation=augmentation,
-        no_augmentation_sources=no_augmentation_sources, seed=config.SEED, anchors=anchors_of,
+        no_augmentation_sources=no_augmentation_sources, seed=config.SEED, anchors=anchor_grid.PixelAnchors(config),
     )  # fmt: skip
 
 

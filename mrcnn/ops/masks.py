@@ -66,7 +66,7 @@ def resize_mask(
     [[0, 1, 1, 2, 2], [0, 1, 1, 2, 2]]
     """
     masks = np.asarray(masks)
-    rows, columns = (_nearest(size, max(1, round(size * scale))) for size in masks.shape[:2])
+    rows, columns = (nearest(size, scale) for size in masks.shape[:2])
     if scale != 1:
         masks = masks.take(np.maximum(rows, 0), axis=0).take(np.maximum(columns, 0), axis=1)
         masks[rows < 0] = 0
@@ -75,6 +75,26 @@ def resize_mask(
         y, x, height, width = crop
         return masks[y : y + height, x : x + width]
     return np.pad(masks, [tuple(int(n) for n in pair) for pair in padding], mode="constant")
+
+
+def nearest(size: int, scale: float) -> np.ndarray:
+    """Return which source row (or column) `resize_mask` takes for each of its own.
+
+    Args:
+        size: rows of the source.
+        scale: factor of the resizing.
+
+    Returns:
+        [rows of the result] int64, ascending; -1 at the end for a row that stays empty.
+
+    >>> nearest(2, 2).tolist(), nearest(4, 0.5).tolist()
+    ([0, 0, 1, 1], [0, 3])
+    """
+    new_size = max(1, round(size * scale))
+    if new_size == 1:
+        return np.zeros(1, np.int64)
+    places = np.arange(new_size) * ((size - 1) / (new_size - 1))
+    return np.where(places > size - 1, -1, np.floor(places + 0.5)).astype(np.int64)
 
 
 def minimize(boxes: np.ndarray, masks: np.ndarray, mini_shape: Sequence[int]) -> np.ndarray:
@@ -171,14 +191,6 @@ def not_empty(masks: np.ndarray) -> np.ndarray:
 def _planes(masks: np.ndarray) -> np.ndarray:
     """Return masks [H, W, N] as [N, H, W]."""
     return np.moveaxis(masks, -1, 0)
-
-
-def _nearest(size: int, new_size: int) -> np.ndarray:
-    """Return the source index of each of new_size samples from the first to the last pixel; -1 beyond the end."""
-    if new_size <= 1:
-        return np.zeros(new_size, np.int64)
-    places = np.arange(new_size) * ((size - 1) / (new_size - 1))
-    return np.where(places > size - 1, -1, np.floor(places + 0.5)).astype(np.int64)
 
 
 def _mix_border_with_zero(image: np.ndarray, axis: int, size: int) -> None:

@@ -269,6 +269,18 @@ def merge_coco(encoded: Sequence[dict[str, Any]], *, intersect: bool = False) ->
     return coco_mask.merge(compressed, intersect=intersect)
 
 
+def counts_coco(encoded: dict[str, Any]) -> np.ndarray:
+    """Return the run lengths of an encoding, compressed or not: [C] int64, of background and mask in turns.
+
+    Raises:
+        ValueError: it lacks size or counts, or the counts don't fill the size.
+
+    >>> counts_coco({"size": [2, 2], "counts": b"121"}).tolist()
+    [1, 2, 1]
+    """
+    return _counts(_checked(encoded))
+
+
 def _check_first_pixel(first_pixel: int) -> None:
     if first_pixel not in (0, 1):
         raise ValueError(f"The first pixel has number 0 or 1; got first_pixel={first_pixel!r}.")

@@ -7,7 +7,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from mrcnn.data import pipeline
+from mrcnn.data import loader, pipeline
 
 
 class Feed(keras.utils.PyDataset):
@@ -17,13 +17,20 @@ class Feed(keras.utils.PyDataset):
         batches: Where the batches come from; batch i of epoch e is the same whoever asks for it.
         epoch: First epoch, from 0; counts up by itself.
         first_step: Steps of the first epoch that are done already; such a feed serves for that epoch alone.
-        num_random_rois: With USE_RPN_ROIS off, the rois an image to draw around the instances. 0: none are fed.
+        ahead: Loads the batches ahead; None: each is loaded when it is asked for.
         **kwargs: workers and max_queue_size of `keras.utils.PyDataset`.
+
+    Attributes:
+        error: What loading a batch has raised, as it was: TensorFlow makes a text of its own of it. None: nothing.
     """
 
-    def __init__(self, batches: pipeline.Batches, epoch: int = 0, num_random_rois: int = 0, first_step: int = 0, **kwargs: Any):
+    def __init__(
+        self, batches: pipeline.Batches, epoch: int = 0, num_random_rois: int = 0, first_step: int = 0, ahead: loader.Loader | None = None,
+        **kwargs: Any,
+    ):  # fmt: skip
         super().__init__(**kwargs)
-        self.batches, self.epoch, self.num_random_rois, self.first_step = batches, epoch, num_random_rois, first_step
+        self.batches, self.epoch, self.num_random_rois, self.first_step, self.ahead = batches, epoch, num_random_rois, first_step, ahead
+        self.error: Exception | None = None
         self._announced: tuple[int, tuple[keras.KerasTensor, ...]] | None = None
 
     def announce(self, inputs: Sequence[keras.KerasTensor]) -> None:
@@ -48,7 +55,12 @@ class Feed(keras.utils.PyDataset):
 
     def at(self, epoch: int, first_step: int = 0) -> "Feed":
         """The same batches from another place on."""
-        return Feed(self.batches, epoch, self.num_random_rois, first_step)
+        return Feed(self.batches, epoch, self.num_random_rois, first_step, self.ahead)
+
+    def close(self) -> None:
+        """End the workers."""
+        if self.ahead is not None:
+            self.ahead.close()
 
     def __len__(self) -> int:
         return len(self.batches) - self.first_step
@@ -58,7 +70,11 @@ class Feed(keras.utils.PyDataset):
         if announced is not None and announced[0] == threading.get_ident():  # Keras' worker threads load ahead before an epoch begins
             return (announced[1],)
         index += self.first_step
-        arrays = self.batches.batch(self.epoch, index)
+        try:
+            arrays = (self.ahead or self.batches).batch(self.epoch, index)
+        except Exception as error:
+            self.error = error
+            raise
         if self.num_random_rois:
             arrays.append(self._random_rois(arrays, index))
         return (tuple(arrays),)

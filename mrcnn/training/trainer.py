@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import keras
 import numpy as np
 
 from mrcnn.config import Config
-from mrcnn.data import pipeline
+from mrcnn.data import anchor_grid, loader, pipeline
 from mrcnn.data.dataset import Dataset
 from mrcnn.log import log
 from mrcnn.training import average, callbacks, guard, metrics, recorder
@@ -40,14 +40,16 @@ def feeds(
     for name, data in (("train_dataset", train_dataset), ("val_dataset", val_dataset)):
         if not hasattr(data, "image_ids") and not (data is None and name == "val_dataset"):
             raise ValueError(f"{name} is {data!r}: a prepared Dataset is expected")
+    anchors = anchor_grid.PixelAnchors(config) if config.LOADER_PROCESSES else anchors  # a network can't travel to a process
     num_random_rois = 0 if config.USE_RPN_ROIS else config.POST_NMS_ROIS_TRAINING
 
     def feed(which: str, dataset: Dataset, steps: int | None, **options: Any) -> Feed:
         try:
             batches = pipeline.Batches(dataset, config, batch_size=config.BATCH_SIZE, steps=steps, seed=config.SEED, anchors=anchors, **options)
+            ahead = _loader(batches, config)
         except ValueError as error:
             raise ValueError(f"{which} data set: {error}") from error
-        return Feed(batches, epoch, num_random_rois)
+        return Feed(batches, epoch, num_random_rois, ahead=ahead)
 
     train = feed(
         "Training", train_dataset, config.STEPS_PER_EPOCH, augmentation=augmentation, no_augmentation_sources=no_augmentation_sources
@@ -55,6 +57,26 @@ def feeds(
     if val_dataset is None or config.VALIDATION_STEPS == 0:
         return train, None
     return train, feed("Validation", val_dataset, config.VALIDATION_STEPS, shuffle=False, one_pass=True)
+
+
+@contextlib.contextmanager
+def feeding(*args: Any, **kwargs: Any) -> Iterator[tuple[Feed, Feed | None]]:
+    """`feeds`, whose workers end with the block."""
+    built = feeds(*args, **kwargs)
+    try:
+        yield built
+    finally:
+        for feed in built:
+            if feed is not None:
+                feed.close()
+
+
+def _loader(batches: pipeline.Batches, config: Config) -> loader.Loader | None:
+    if not config.LOADER_WORKERS:
+        return None
+    return loader.Loader(
+        batches, workers=config.LOADER_WORKERS, processes=config.LOADER_PROCESSES, queue=config.LOADER_QUEUE, timeout=config.LOADER_TIMEOUT
+    )
 
 
 def fit(
@@ -132,8 +154,14 @@ def _fit(
         for feed in (train, validation):
             if feed is not None:
                 feed.announce(model.inputs)
-    # The pipeline has shuffled: the order is its own, a function of (seed, epoch, index).
-    model.fit(train, initial_epoch=start, epochs=epochs, validation_data=validation, callbacks=list(order), shuffle=False)
+    try:
+        # The pipeline has shuffled: the order is its own, a function of (seed, epoch, index).
+        model.fit(train, initial_epoch=start, epochs=epochs, validation_data=validation, callbacks=list(order), shuffle=False)
+    except Exception:
+        for feed in (train, validation):
+            if feed is not None and feed.error is not None:
+                raise feed.error from None  # not TensorFlow's account of it
+        raise
 
 
 def _pending(model: keras.Model, validation: Feed | None, resume: State) -> dict[str, Any] | None:

@@ -13,7 +13,7 @@ import h5py
 import numpy as np
 
 from mrcnn import files
-from mrcnn.weights import layout, matching, model_layers
+from mrcnn.weights import channels, layout, matching, model_layers
 from mrcnn.weights.report import LoadReport
 
 # What the layout is: Keras reads these two attributes to decide on conversions, none of which is wanted.
@@ -38,8 +38,9 @@ def load(
     Args:
         model: a built keras.Model.
         path: a legacy Keras HDF5 file, or what `layout.describe` said about it.
-        by_name: load the layers that file and model both have. Otherwise both must have the same layers, or as many
-            of the same shapes in the same order.
+        by_name: load the layers that file and model both have; conv1 of a file for RGB is fitted to another number of
+            channels, which is logged. Otherwise both must have the same layers, or as many of the same shapes in the same
+            order.
         exclude: layers to leave as they are; implies by_name. A layer inside rpn_model may be named too.
 
     Returns:
@@ -81,7 +82,11 @@ def assign(path: str, assignments: Sequence[matching.Assignment], transform: Tra
                 "that wrote it had diverged. Use an earlier checkpoint."
             )
     for item, array in zip(assignments, layout.read(path, weights), strict=True):
-        item.variable.assign(array if transform is None else transform(item.layer, item.weight.name, array))
+        if transform is not None:
+            array = transform(item.layer, item.weight.name, array)
+        if channels.adaptable(item.layer, array.shape, tuple(item.variable.shape)):
+            array = channels.adapt(array, item.variable.shape[2])
+        item.variable.assign(array)
 
 
 def save(model: Any, path: str | os.PathLike[str], *, values: Mapping[str, np.ndarray] | None = None) -> None:

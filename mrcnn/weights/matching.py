@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from mrcnn.weights import layout, mismatch, names
+from mrcnn.weights import channels, layout, mismatch, names
 from mrcnn.weights.layout import FileLayout, Weight
 from mrcnn.weights.model_layers import NamedVariable
 from mrcnn.weights.report import LoadReport
@@ -38,7 +38,8 @@ def match(
         file: from `layout.describe`.
         model: from `model_layers.weights_of`.
         own_facts: the model's measures.
-        by_name: take what both have; else both must hold the same layers (or as many of the same shapes, in order).
+        by_name: take what both have, and fit conv1 to other channels (see `channels`); else both must hold the same layers
+            (or as many of the same shapes, in order).
         excluded: layers to leave alone, or single layers inside rpn_model.
 
     Returns:
@@ -67,7 +68,10 @@ def match(
         for weight, item in _pair_weights(stored, kept):
             stored_shape = weight.shape if weight else None
             own_shape = tuple(item[1].shape) if item else None
-            if stored_shape == own_shape and weight and item:
+            if by_name and channels.adaptable(layer, stored_shape, own_shape):
+                logger.warning(channels.describe(os.path.basename(file.path), own_shape[2]))
+                assignments.append(Assignment(layer, weight, item[1]))
+            elif stored_shape == own_shape and weight and item:
                 assignments.append(Assignment(layer, weight, item[1]))
             else:
                 differences.append(mismatch.Difference(layer, item[0] if item else weight.name, stored_shape, own_shape))
