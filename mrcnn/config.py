@@ -6,6 +6,7 @@ The attributes after it each switch one defect of the original: the default is t
 Loads NumPy only: a data worker or a script that looks at a configuration pays nothing for TensorFlow.
 """
 
+import ast
 import copy
 import difflib
 import math
@@ -320,3 +321,32 @@ class Config:
 
 
 _KNOWN = sorted(name for name in vars(Config) if name.isupper())
+
+
+def read_setting(text: str) -> tuple[str, Any]:
+    """Read a parameter from a command line: "NAME=VALUE".
+
+    Args:
+        text: The value is Python's notation of a number, text, tuple, list, dict, bool or None; anything else is taken as text.
+
+    Returns:
+        Name and value; the value is not checked, see `Config.validate`.
+
+    Raises:
+        ValueError: the form is another, or Config has no such parameter; says what to write.
+
+    >>> read_setting("RPN_ANCHOR_SCALES=(16,32,64,128,256)")
+    ('RPN_ANCHOR_SCALES', (16, 32, 64, 128, 256))
+    >>> read_setting("OPTIMIZER=adamw")
+    ('OPTIMIZER', 'adamw')
+    """
+    name, equals, value = (part.strip() for part in text.partition("="))
+    if not equals or not value:
+        raise ValueError(f"{text!r}: write NAME=VALUE, such as OPTIMIZER=adamw")
+    if name not in _KNOWN:
+        close = difflib.get_close_matches(name.upper(), _KNOWN, 3)
+        raise ValueError(f"{name!r} is no parameter of Config" + (f"; there is {', '.join(close)}" if close else ""))
+    try:
+        return name, ast.literal_eval(value)
+    except (ValueError, SyntaxError):
+        return name, value

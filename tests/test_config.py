@@ -8,7 +8,7 @@ import warnings
 import numpy as np
 import pytest
 
-from mrcnn.config import ORIGINAL_BEHAVIOUR, Config
+from mrcnn.config import ORIGINAL_BEHAVIOUR, Config, read_setting
 
 # As ../shared/COMPATIBILITY.md lists them.
 CONTRACT = {
@@ -317,3 +317,23 @@ def test_values_of_another_kind_are_refused_by_name(name, value):
     setattr(config, name, value)
     with pytest.raises(ValueError, match=rf"Wrong\.{name} = "):
         config.validate()
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("RPN_ANCHOR_SCALES=(16,32,64,128,256)", ("RPN_ANCHOR_SCALES", (16, 32, 64, 128, 256))),
+        ("OPTIMIZER=adamw", ("OPTIMIZER", "adamw")),
+        (" TRAIN_BN = None ", ("TRAIN_BN", None)),
+    ],
+)
+def test_a_setting_of_the_command_line_is_read_as_python_or_text(text, expected):
+    assert read_setting(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "says"), [("OPTIMIZER", "write NAME=VALUE"), ("OPTIMIZER=", "write NAME=VALUE"), ("OPTIMISER=sgd", "there is OPTIMIZER")]
+)
+def test_a_setting_that_cannot_be_read_says_what_to_write(text, says):
+    with pytest.raises(ValueError, match=says):
+        read_setting(text)
