@@ -2,6 +2,7 @@
 
     python samples/fashion/fashion.py train                      # on embedded scenes, some minutes
     python samples/fashion/fashion.py train --dataset DATA --weights imagenet --stages heads:1e-3:5,all:1e-4:15
+    python samples/fashion/fashion.py analyse --dataset DATA --sample 15000 --output DIR  # what the data hold, and a sample of them
     python samples/fashion/fashion.py preview --augment flip,jitter,colour --output DIR  # what training would see
     python samples/fashion/fashion.py detect --weights last --image PHOTO_OR_FOLDER --output DIR
     python samples/fashion/fashion.py evaluate --weights last
@@ -14,6 +15,7 @@ import json
 import os
 import sys
 
+import fashion_analyse
 import fashion_options
 import fashion_preview
 import fashion_run
@@ -33,7 +35,7 @@ def main(arguments=None):
     options = fashion_options.parse(arguments)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     try:
-        {"train": train, "preview": preview, "detect": detect, "evaluate": evaluate}[options.command](options)
+        {"train": train, "analyse": analyse, "preview": preview, "detect": detect, "evaluate": evaluate}[options.command](options)
     except KeyboardInterrupt:
         print(f"\nfashion.py {options.command}: stopped. Finished epochs are kept; the same command with --weights last goes on.")
         sys.exit(130)
@@ -75,6 +77,12 @@ def train(options):
     )
     if history is None:
         raise ValueError(f"Nothing is left to train. Ask for more, such as --epochs {model.epoch + 5}.")
+
+
+def analyse(options):
+    """Write tables and plots of what training would see, and of a stratified sample of it."""
+    dataset = _data(options, None, "train", options.variant)
+    fashion_analyse.analyse(dataset, options.output, options.sample, options.seed or 0)
 
 
 def preview(options):

@@ -1,8 +1,6 @@
 """The command line of the fashion sample. Imports no TensorFlow, so that --help and refusals come at once."""
 
 import argparse
-import ast
-import difflib
 import math
 import os
 import re
@@ -11,7 +9,7 @@ import fashion_splits
 from fashion_config import VARIANTS
 from fashion_preview import AUGMENTATIONS
 
-from mrcnn.config import Config
+from mrcnn.config import read_setting
 from mrcnn.training import stages as training_stages
 
 LAYER_GROUPS = ("heads", "3+", "4+", "5+", "all")
@@ -25,6 +23,7 @@ DERIVED = {
 }  # fmt: skip
 #: Options that are parameters of Config under another name.
 AS_SETTINGS = {"deterministic": "DETERMINISTIC", "keep_last": "KEEP_LAST", "keep_best": "KEEP_BEST", "ema": "EMA_DECAY"}
+NOT_TRAINED = {"weights": None, "stages": None, "layers": None, "lr": None, "epochs": None}  # what commands that don't train have not
 EXAMPLE_STAGES = training_stages.EXAMPLE
 
 
@@ -35,7 +34,7 @@ def parse(arguments=None):
         description="Find garments on people. Without --dataset: on embedded scenes, drawn from a seed.",
     )
     parser.add_argument("--debug", action="store_true", help="show where an error comes from")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="train | preview | detect | evaluate")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="train | analyse | preview | detect | evaluate")
     train = commands.add_parser("train", help="train, with mAP after each epoch")
     _add_data(train)
     train.add_argument("--variant", choices=sorted(VARIANTS), help="default: small; with --dataset resnet50-256")
@@ -56,6 +55,13 @@ def parse(arguments=None):
     _add_settings(train, f"{SETTINGS_HELP} A resumed run keeps its own")
     train.set_defaults(subset=None)
 
+    analyse = commands.add_parser("analyse", help="tables and plots of the training photos: classes, instances, sizes")
+    _add_data(analyse)
+    analyse.add_argument("--variant", choices=sorted(VARIANTS), help="as of train: masks are measured at its size")
+    analyse.add_argument("--sample", type=_count, help="also draw so many images, classes kept even, and compare them with all")
+    analyse.add_argument("--output", required=True, help="folder for the tables and plots")
+    analyse.set_defaults(subset=None, settings=[], **NOT_TRAINED)
+
     preview = commands.add_parser("preview", help="draw augmented photos as train with the same options will see them")
     _add_data(preview)
     preview.add_argument("--variant", choices=sorted(VARIANTS), help="as of train")
@@ -66,7 +72,7 @@ def parse(arguments=None):
     preview.add_argument("--photos", type=_count, default=4, help="rows of the sheet. Default: 4")
     preview.add_argument("--draws", type=_count, default=4, help="views of each photo. Default: 4")
     _add_settings(preview, "as of train")
-    preview.set_defaults(subset=None, weights=None, stages=None, layers=None, lr=None, epochs=None)
+    preview.set_defaults(subset=None, **NOT_TRAINED)
 
     detect = commands.add_parser("detect", help="draw the garments found on photos")
     detect.add_argument(
@@ -97,8 +103,8 @@ def parse(arguments=None):
             if name in options.settings:
                 (train if options.command == "train" else parser).error(f"--{option.replace('_', '-')} and --set {name}: give one of them.")
             options.settings[name] = getattr(options, option)
-    if options.command in ("train", "preview"):
-        _complete(train if options.command == "train" else preview, options)
+    if options.command in ("train", "analyse", "preview"):
+        _complete({"train": train, "analyse": analyse, "preview": preview}[options.command], options)
     return options
 
 
@@ -141,22 +147,14 @@ def setting(text):
 
     >>> setting("RPN_ANCHOR_SCALES=(16,32,64,128,256)")
     ('RPN_ANCHOR_SCALES', (16, 32, 64, 128, 256))
-    >>> setting("OPTIMIZER=adamw")
-    ('OPTIMIZER', 'adamw')
     """
-    name, equals, value = (part.strip() for part in text.partition("="))
-    if not equals or not value:
-        raise argparse.ArgumentTypeError(f"{text!r}: write NAME=VALUE, such as OPTIMIZER=adamw")
+    try:
+        name, value = read_setting(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
     if name in DERIVED:
         raise argparse.ArgumentTypeError(f"{name} {DERIVED[name]}: leave it out")
-    known = [one for one in dir(Config) if one.isupper()]
-    if name not in known:
-        close = difflib.get_close_matches(name.upper(), known, 3)
-        raise argparse.ArgumentTypeError(f"{name!r} is no parameter of Config" + (f"; there is {', '.join(close)}" if close else ""))
-    try:
-        return name, ast.literal_eval(value)
-    except (ValueError, SyntaxError):
-        return name, value
+    return name, value
 
 
 def augmentations(text):
@@ -214,7 +212,7 @@ def _complete(parser, options):
     fashion_splits.check_options(parser, options)
     if getattr(options, "keep_best", None) and not options.settings.get("KEEP_LAST"):
         parser.error("--keep-best needs --keep-last: without it every checkpoint is kept.")
-    if options.variant is None and options.command == "preview":
+    if options.variant is None and options.command != "train":
         options.variant = default_variant(options)
     if not options.dataset:
         for name in ("rle_from", "val_share"):
