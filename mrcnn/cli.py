@@ -6,6 +6,7 @@ Each command imports what it needs when it runs, so that --help answers at once.
 import argparse
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -31,6 +32,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_weights(commands)
     _add_curves(commands)
     _add_convert(commands)
+    _add_doctor(commands)
     return parser
 
 
@@ -99,3 +101,45 @@ def _convert(options: argparse.Namespace) -> int:
     asked = {name: value for name, value in vars(options).items() if name not in ("command", "run")}
     print(convert(**asked))
     return 0
+
+
+def _add_doctor(commands: argparse._SubParsersAction) -> None:
+    parser = commands.add_parser("doctor", help="say what is wrong with data, configuration and weights, before training")
+    parser.add_argument("--format", required=True, help="of the annotations: coco, via, labelme, …; one of mrcnn.data.formats.FORMATS")
+    parser.add_argument("--train", required=True, metavar="PATH", help="annotations of training, a file or a folder")
+    parser.add_argument("--val", metavar="PATH", help="annotations of validation")
+    parser.add_argument("--images", metavar="DIR", help="folder of the photos, where the format doesn't say")
+    parser.add_argument("--val-images", metavar="DIR", help="that of validation, if it is another")
+    parser.add_argument("--config", metavar="FILE.py:CLASS", help="your subclass of Config. The file is run. Default: the library's Config")
+    parser.add_argument(
+        "--set", dest="settings", type=_setting, action="append", default=[], metavar="NAME=VALUE",
+        help="a parameter of mrcnn.config.Config, such as IMAGE_MAX_DIM=512; may come several times",
+    )  # fmt: skip
+    parser.add_argument("--weights", metavar="FILE", help="the .h5 file that training shall start from")
+    parser.add_argument("--html", metavar="FILE", help="also write the report as a page with pictures")
+    parser.add_argument("--limit", type=_count, metavar="N", help="look at so many images of each data set, drawn by --seed")
+    parser.add_argument("--seed", type=int, default=0, help="of that draw. Default: 0")
+    parser.add_argument("--no-cost", action="store_true", help="no estimate of memory and time, for which the network is built")
+    parser.add_argument("--measure", action="store_true", help="take training steps and measure them; may take minutes")
+    parser.set_defaults(run=_doctor)
+
+
+def _doctor(options: argparse.Namespace) -> int:
+    from mrcnn.doctor import command
+
+    return command.run(options)
+
+
+def _setting(text: str) -> tuple[str, Any]:
+    from mrcnn.config import read_setting
+
+    try:
+        return read_setting(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def _count(text: str) -> int:
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r}: write a whole number of at least 1")
+    return int(text)

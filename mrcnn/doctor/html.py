@@ -1,0 +1,199 @@
+"""The report as one HTML page: no script, no other file, pictures inside as data."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from html import escape
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+
+from mrcnn.data import images
+from mrcnn.doctor import findings
+from mrcnn.doctor.findings import Finding
+from mrcnn.doctor.survey import Survey, photo_name
+from mrcnn.ops import boxes as box_ops
+from mrcnn.results import Detections
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from mrcnn.doctor.report import Report
+
+#: Pictures of a finding, and of each data set as it is; pixels of their longer side.
+OF_FINDING, OF_DATA, SIDE = 4, 8, 420
+#: Instances from which on names would hide them.
+CAPTIONS = 25
+_STYLE = """
+body { font: 15px/1.45 system-ui, sans-serif; max-width: 1100px; margin: 2em auto; padding: 0 1em; color: #222; }
+h1 { font-size: 1.5em } h2 { font-size: 1.2em; margin-top: 2em; border-bottom: 1px solid #ccc }
+.finding { border-left: 6px solid; padding: .3em 1em; margin: 1em 0; background: #fafafa }
+.error { border-color: #c62828 } .warning { border-color: #ef9a00 } .note { border-color: #5c85b0 }
+.verdict { font-size: 1.1em; font-weight: 600 } .where { color: #555; font-size: .9em; overflow-wrap: anywhere }
+table { border-collapse: collapse; font-size: .85em; margin: .6em 0 } td, th { padding: .15em .7em; text-align: right; border-bottom: 1px solid #eee }
+td:first-child, th:first-child { text-align: left } figure { display: inline-block; margin: .3em .6em .3em 0; vertical-align: top }
+figcaption { font-size: .8em; color: #555; max-width: 420px; overflow-wrap: anywhere } img { max-width: 100% } .wide { overflow-x: auto }
+"""
+
+
+def page(report: Report) -> str:
+    """Return the page of a report."""
+    surveys = {survey.subset: survey for survey in report.surveys}
+    body = [f"<h1>mrcnn doctor</h1><p class='verdict'>{escape(report.verdict())}</p>", f"<p>{escape(_about(report))}</p>", "<h2>Findings</h2>"]
+    body += [_finding(finding, surveys) for finding in report.findings] or ["<p>None.</p>"]
+    body += ["<h2>Figures</h2>", *(_figure(plot, "") for plot in _plots(report))]
+    body += [_table(*table) for table in report.tables()]
+    if report.cost is not None:
+        body += ["<h2>Cost</h2><ul>", *(f"<li>{escape(line)}</li>" for line in report.cost.lines()), "</ul>"]
+    for survey in report.surveys:
+        body += [f"<h2>Images of {survey.subset}</h2><p>Some, drawn with their masks as load_mask gives them.</p>", *_some(survey)]
+    return f"<!doctype html><html lang='en'><meta charset='utf-8'><title>mrcnn doctor</title><style>{_STYLE}</style>{''.join(body)}</html>\n"
+
+
+def _about(report: Report) -> str:
+    config = report.config
+    parts = [f"configuration {type(config).__name__} ({config.NAME}), NUM_CLASSES {config.NUM_CLASSES}"]
+    parts += [f"{survey.subset} {len(survey.photos)} of {len(survey.dataset.image_ids)} images" for survey in report.surveys]
+    return "; ".join(parts) + (f"; weights {report.weights}" if report.weights else "")
+
+
+def _finding(finding: Finding, surveys: Mapping[str, Survey]) -> str:
+    survey, where = surveys.get(finding.subset), ""
+    if finding.examples:
+        count = max(len(finding.image_ids), len(finding.examples))
+        shown = finding.examples[: 4 * findings.EXAMPLES]
+        more = f"; and {count - len(shown)} more" if count > len(shown) else ""
+        where = f"<p class='where'>{escape('; '.join(shown) + more)}</p>"
+    subset = f" <small>({finding.subset})</small>" if finding.subset else ""
+    head = f"<b>{finding.severity}</b> <code>{escape(finding.check)}</code>{subset}<p>{escape(finding.what)}</p>"
+    pictures = ""
+    if survey is not None:
+        for image_id in finding.image_ids[:OF_FINDING]:
+            pictures += _picture(survey, image_id, finding.instances.get(image_id))
+            if image_id in finding.beside:
+                pictures += _picture(surveys["training"], finding.beside[image_id], None) + "<br>"
+    return f"<div class='finding {finding.severity}'>{head}{where}<p>→ {escape(finding.advice)}</p>{pictures}</div>"
+
+
+def _some(survey: Survey) -> Iterator[str]:
+    """Yield pictures of some usable images, spread over the data set."""
+    usable = [photo.image_id for photo in survey.photos if photo.usable]
+    for place in np.unique(np.linspace(0, len(usable) - 1, min(OF_DATA, len(usable))).astype(int)):
+        yield _picture(survey, usable[place], None)
+
+
+def _picture(survey: Survey, image_id: int, places: Sequence[int] | None) -> str:
+    """Draw an image with its instances, or some of them; an image that can't be drawn says so."""
+    name = photo_name(survey.dataset, image_id)
+    try:
+        drawn = _drawn(survey, image_id, places)
+    except Exception as error:  # whatever a user's load_image raises; the finding says it
+        return f"<figure><figcaption>{escape(name)}: no picture ({escape(type(error).__name__)})</figcaption></figure>"
+    marked = f", instance {', '.join(map(str, places[:6]))}" if places else ""
+    encoded = cv2.imencode(".jpg", drawn[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 82])[1].tobytes()
+    return _figure(encoded, f"{name}{marked}", "jpeg")
+
+
+def _drawn(survey: Survey, image_id: int, places: Sequence[int] | None) -> np.ndarray:
+    """Return [h, w, 3] uint8 RGB; around tiny instances what is near them, enlarged."""
+    from mrcnn import visualize
+
+    image = _shown(survey.dataset.load_image(image_id))
+    masks, class_ids = _instances(survey, image_id)
+    if masks is not None and masks.shape[:2] == image.shape[:2]:
+        chosen = np.arange(len(class_ids)) if not places else np.array([p for p in places if p < len(class_ids)], int)
+        masks, class_ids = masks[..., chosen], class_ids[chosen]
+        image, masks = _near(image, masks) if places else (image, masks)
+        image, masks = _fitted(image, masks)
+        boxes = box_ops.from_masks(masks)
+        found = Detections(boxes, np.abs(class_ids), np.ones(len(class_ids), np.float32), masks)
+        names = survey.dataset.class_names
+        return visualize.draw_instances(image, found, names, show_scores=False, show_captions=len(names) > 2 and found.num <= CAPTIONS)
+    image = _fitted(image, np.zeros((*image.shape[:2], 0), bool))[0]
+    return image
+
+
+def _instances(survey: Survey, image_id: int) -> tuple[np.ndarray | None, np.ndarray]:
+    """Return what `load_mask` gives where it has the form of masks, ids out of range and all; else None."""
+    try:
+        masks, class_ids = survey.dataset.load_mask(image_id)
+        masks, class_ids = np.asarray(masks) != 0, np.asarray(class_ids).astype(np.int64)
+        return (masks if masks.ndim == 3 and class_ids.shape == masks.shape[2:] else None), class_ids
+    except Exception:  # as in _picture: the photo alone is drawn then
+        return None, np.zeros(0, np.int64)
+
+
+def _shown(image: np.ndarray) -> np.ndarray:
+    """Bring an image to [H, W, 3] uint8, as nearly as it can be."""
+    if image.dtype != np.uint8:
+        largest = float(image.max(initial=0))
+        image = np.clip(image * (255 / largest if 0 < largest <= 1 or largest > 255 else 1), 0, 255).astype(np.uint8)
+    return images.to_rgb(image if image.ndim == 2 or image.shape[-1] in (1, 3, 4) else image[..., :1])
+
+
+def _near(image: np.ndarray, masks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Cut out what is around small masks."""
+    boxes = box_ops.from_masks(masks)
+    boxes = boxes[(boxes[:, 2:] > boxes[:, :2]).all(axis=1)]
+    if not len(boxes):
+        return image, masks
+    top, bottom = boxes[:, :2].min(axis=0), boxes[:, 2:].max(axis=0)
+    around = np.maximum(24, (bottom - top) // 2)
+    (y1, x1), (y2, x2) = np.maximum(0, top - around), np.minimum(image.shape[:2], bottom + around)
+    return image[y1:y2, x1:x2], masks[y1:y2, x1:x2]
+
+
+def _fitted(image: np.ndarray, masks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Bring an image and its masks to the pictures' size."""
+    factor = SIDE / max(image.shape[:2])
+    height, width = (max(1, round(side * factor)) for side in image.shape[:2])
+    smaller = cv2.INTER_AREA if factor < 1 else cv2.INTER_NEAREST
+    resized = cv2.resize(np.ascontiguousarray(image), (width, height), interpolation=smaller)
+    whole = [np.ascontiguousarray(masks[..., i], np.uint8) for i in range(masks.shape[-1])]
+    planes = [cv2.resize(plane, (width, height), interpolation=cv2.INTER_NEAREST) for plane in whole]
+    return resized, np.stack(planes, axis=-1).astype(bool) if planes else np.zeros((height, width, 0), bool)
+
+
+def _plots(report: Report) -> Iterator[bytes]:
+    """Yield the plots of the figures as PNG."""
+    from mrcnn.visualize import distribution
+
+    data = {survey.subset: survey.statistics() for survey in report.surveys}
+    data = {name: one for name, one in data.items() if len(one.class_ids)}
+    if not data:
+        return
+    names = next(iter(data.values())).class_names[1:]
+    alike = {name: one.instances_per_class[1:] for name, one in data.items() if one.class_names[1:] == names}
+    yield _png(distribution.plot_classes(names, alike))
+    per_image = {name: one.instances_per_image for name, one in data.items()}
+    yield _png(distribution.plot_instances_per_image(per_image, limit=report.config.MAX_GT_INSTANCES))
+    sides = {}
+    for survey in report.surveys:
+        boxes = survey.joined("resized_boxes")
+        boxes = boxes[(boxes[:, 2:] > boxes[:, :2]).all(axis=1)]
+        if len(boxes):
+            sides[survey.subset] = np.sqrt((boxes[:, 2:] - boxes[:, :2]).prod(axis=1))
+    if sides:
+        scales = report.config.RPN_ANCHOR_SCALES
+        yield _png(distribution.plot_sizes(sides, scales=scales, title="sizes of objects at the network"))
+
+
+def _png(figure: Figure) -> bytes:
+    content = io.BytesIO()
+    figure.savefig(content, format="png", dpi=90)
+    return content.getvalue()
+
+
+def _figure(content: bytes, caption: str, kind: str = "png") -> str:
+    data = base64.b64encode(content).decode("ascii")
+    image = f"<img alt='{escape(caption, quote=True)}' src='data:image/{kind};base64,{data}'>"
+    return f"<figure>{image}<figcaption>{escape(caption)}</figcaption></figure>"
+
+
+def _table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    head = "".join(f"<th>{escape(column)}</th>" for column in columns)
+    lines = "".join("<tr>" + "".join(f"<td>{escape(str(cell))}</td>" for cell in row) + "</tr>" for row in rows)
+    return f"<div class='wide'><b>{escape(title)}</b><table><tr>{head}</tr>{lines}</table></div>"
