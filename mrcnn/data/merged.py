@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from mrcnn.data.dataset import Dataset
+from mrcnn.data.dataset import Dataset, rles_of
 
 
 class Merged(Dataset):
@@ -90,6 +90,17 @@ class Merged(Dataset):
         part, own = self._part(image_id)
         masks, class_ids = self.parts[part].load_mask(own)
         return masks, self._ours(part, class_ids)
+
+    def load_rles(self, image_id: int) -> tuple[Sequence[dict[str, Any]], np.ndarray] | None:
+        """As its part's, with our class ids."""
+        part, own = self._part(image_id)
+        found = rles_of(self.parts[part], own)
+        return None if found is None else (found[0], self._ours(part, found[1]))
+
+    def mask_orientation(self, image_id: int) -> int:
+        """As its part's."""
+        part, own = self._part(image_id)
+        return self.parts[part].mask_orientation(own)
 
     def image_class_ids(self, image_id: int) -> np.ndarray:
         """As its part's, with our class ids."""

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from mrcnn.data import samples
-from mrcnn.data.dataset import Dataset
+from mrcnn.data.dataset import Dataset, rles_of
 from mrcnn.data.merged import merge
+from mrcnn.ops import rle
 
 
 class Few(Dataset):
@@ -97,3 +98,16 @@ def test_what_cannot_be_merged_is_refused(both):
         both.add_image("a", 1, "x.png")
     with pytest.raises(ValueError, match="takes no new classes"):
         both.add_class("a", 9, "plum")
+
+
+def test_run_lengths_of_a_part_go_on_as_run_lengths_with_our_class_ids():
+    class Encoded(Few):
+        def load_rles(self, image_id):
+            masks, ids = Few.load_mask(self, image_id)
+            return [rle.encode_coco(mask) for mask in np.moveaxis(masks, -1, 0)], ids
+
+    both = merge([Few("a", ["nut", "fig"], [10]), Encoded("b", ["date", "nut"], [30], first_id=7)])
+    assert rles_of(both, 0) is None
+    encoded, ids = rles_of(both, 1)
+    assert ids.tolist() == [3, 1, -1] and rle.decode_coco(encoded).shape == (4, 4, 3)
+    assert samples.load_instances(both, 1)[1].tolist() == [3, 1, -1] and both.mask_orientation(1) == 1
