@@ -166,7 +166,7 @@ class MaskRCNN:
                 self.optimizer_memory.gather(self._optimizer)
             new = optimizer.build(config.OPTIMIZER, learning_rate, **settings)
             self.optimizer_memory.give(new, variables)
-            self._optimizer = new
+            self._optimizer, self._session.restored = new, False
             self.keras_model.compile(optimizer=new, jit_compile=False if keras.backend.backend() == "tensorflow" else "auto")
         self._compiled = plan, learning_rate
 
@@ -225,7 +225,7 @@ class MaskRCNN:
         if not callable(learning_rate):
             training_stages.check_rate(learning_rate)
         epochs = int(epochs)
-        if self._session.over(self.config.TIME_LIMIT):
+        if self._session.over(self.config):
             return None
         if epochs < self.epoch or (epochs == self.epoch and not self._session.pending):
             more = f"Pass epochs={self.epoch + epochs} for {epochs} more."
@@ -261,7 +261,7 @@ class MaskRCNN:
         stages = training_stages.read(stages)
         for stage in stages:
             layer_groups.matching(self.keras_model, stage.layers)
-        if self._session.over(self.config.TIME_LIMIT):
+        if self._session.over(self.config):
             return None
         plan = self._session.plan(stages, self.epoch)
         if not plan:
@@ -377,16 +377,16 @@ class MaskRCNN:
         if not self.allow_random_weights:
             self._random.require_changed(self.keras_model)
 
-    # --- Looking inside ----------------------------------------------------------------------------------------------------
-
     def ancestor(self, tensor: Any, name: str, checked: Any = None) -> Any:
         """Tensor of the network by the name that notebooks for the original use, or None; see `inference.inspect.ancestor`."""
         return inspect.ancestor(self.keras_model, name)
 
     def find_trainable_layer(self, layer: Any) -> Any:
-        return layer  # it owns its weights itself: there are no wrappers any more
+        """The layer that owns the weights; wrappers are gone, so it is the layer itself."""
+        return layer
 
     def get_trainable_layers(self) -> list[Any]:
+        """Layers that own weights, nested models opened."""
         return list(layer_groups.trainable_layers(self.keras_model))
 
     def run_graph(

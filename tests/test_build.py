@@ -10,6 +10,7 @@ from keras import ops
 from mrcnn import build
 from mrcnn.config import LOSS_NAMES
 from mrcnn.nn.layers import BatchNorm
+from mrcnn.ops import anchors as anchor_boxes
 
 
 def train(model, settings, batch, learning_rate=0.01):
@@ -33,7 +34,7 @@ def detect(size=(64, 64), batch=1, **attributes):
     image = np.random.default_rng(0).standard_normal((batch, *size, settings.IMAGE_CHANNEL_COUNT)).astype("float32")
     meta = tiny_network.training_batch(settings, size)[1][:1].repeat(batch, axis=0)
     shapes = build.feature_shapes(settings, (*size, 3))
-    boxes = build.anchors.generate_pyramid(settings.RPN_ANCHOR_SCALES, settings.RPN_ANCHOR_RATIOS, shapes, settings.BACKBONE_STRIDES, 1)
+    boxes = anchor_boxes.generate_pyramid(settings.RPN_ANCHOR_SCALES, settings.RPN_ANCHOR_RATIOS, shapes, settings.BACKBONE_STRIDES, 1)
     boxes = np.float32(boxes / 64)[None].repeat(batch, axis=0)
     return model, model.predict_on_batch([image, meta, boxes])
 

@@ -86,7 +86,7 @@ class Session:
         """
         noted = self._noted()
         index = noted.get("index", 0)
-        known = bool(noted.get("count")) and noted["start"] <= epoch and index < len(stages) and stages[index].layers == noted["layers"]
+        known = bool(noted.get("count")) and noted["start"] <= epoch and index < len(stages) and stages[index].layers == noted.get("layers")
         planned, start = [], 0
         for index, stage in enumerate(stages):
             if known and index == noted["index"]:
@@ -114,9 +114,9 @@ class Session:
         """Weights of another origin, or a new run: what was gathered belongs to neither."""
         self.memory, self.resume, self.restored = Memory(), None, True
 
-    def over(self, limit: float | None) -> bool:
+    def over(self, config: Config) -> bool:
         """Whether a time limit has ended this training already: what a script asks for next is not begun. Says so."""
-        over = limit is not None and limit == self._left_at
+        over = self._left_at is not None and config.TIME_LIMIT == self._left_at
         if over:
             log("Nothing to train: TIME_LIMIT has been reached. What is saved goes on in another process, or with another TIME_LIMIT.")
         return over

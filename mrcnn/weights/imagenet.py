@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from mrcnn import fetch
+from mrcnn import fetch as downloads
 from mrcnn.weights import layout, legacy_h5, matching, model_layers, names
 from mrcnn.weights.report import LoadReport
 
@@ -32,7 +32,7 @@ _RGB_CONV1 = frozenset({"68965b520f61920c34a0a29a71bd8ce8e6e7109e689374e25bf45c3
 
 
 def fetch(
-    backbone: str, folder: str | os.PathLike[str] | None = None, progress: fetch.Progress | None = None
+    backbone: str, folder: str | os.PathLike[str] | None = None, progress: downloads.Progress | None = None
 ) -> str:
     """Return the path of Keras' ImageNet file for a backbone, downloading it where it is not there yet.
 
@@ -43,7 +43,7 @@ def fetch(
 
     Raises:
         ValueError: Keras publishes no file for this backbone.
-        fetch.DownloadError: it cannot be had; the message says how to put it there by hand.
+        downloads.DownloadError: it cannot be had; the message says how to put it there by hand.
     """
     if backbone not in _MD5:
         raise ValueError(
@@ -54,7 +54,7 @@ def fetch(
         folder = Path(os.environ.get("KERAS_HOME", Path.home() / ".keras")) / "models"
     name = f"{backbone}_weights_tf_dim_ordering_tf_kernels_notop.h5"
     path = os.path.join(os.fspath(folder), name)
-    fetch.fetch(_URL + name, path, md5=_MD5[backbone], progress=progress)
+    downloads.fetch(_URL + name, path, md5=_MD5[backbone], progress=progress)
     return path
 
 

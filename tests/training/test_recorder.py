@@ -138,11 +138,11 @@ def test_a_training_that_breaks_down_has_curves_and_the_reason(train):
     assert os.path.isfile(os.path.join(folder, "curves.png")) and not os.path.exists(os.path.join(folder, "pictures"))
 
 
-def test_a_training_without_a_finished_epoch_says_no_place(train):
+def test_a_training_left_in_its_first_epoch_says_where_its_record_is(train):
     with pytest.raises(KeyboardInterrupt):
         train(1, extra=[Stop(1, KeyboardInterrupt())])
     said = train.capsys.readouterr().out
-    assert "Run: " not in said and "No pictures" not in said
+    assert said.splitlines()[-1] == f"Run: {train.model.log_dir} (config.json)" and "No pictures" not in said
     assert config_json(train.model.log_dir)["sessions"][0]["epochs_done"] == 0
 
 

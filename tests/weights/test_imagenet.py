@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from weight_fakes import make_weights, model_of, small_layout, variable, weighted
 
+from mrcnn import fetch
 from mrcnn.nn import resnet
-from mrcnn.weights import download, imagenet, layout, legacy_h5, loader, names
+from mrcnn.weights import imagenet, layout, legacy_h5, loader, names
 
 REAL = Path(__file__).parents[3] / "shared/data/weights/resnet50_imagenet_c1_c4"
 LAYOUT = small_layout()
@@ -144,7 +145,7 @@ def test_backbone_without_a_published_file_is_refused(tmp_path):
 def test_file_that_keras_fetched_before_is_used(tmp_path, monkeypatch):
     name = "resnet101_weights_tf_dim_ordering_tf_kernels_notop.h5"
     asked = {}
-    monkeypatch.setattr(download, "fetch", lambda url, path, **kwargs: asked.update(url=url, path=path, **kwargs))
+    monkeypatch.setattr(fetch, "fetch", lambda url, path, **kwargs: asked.update(url=url, path=path, **kwargs))
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
     assert imagenet.fetch("resnet101") == str(tmp_path / "models" / name)
     assert asked["url"] == f"https://storage.googleapis.com/tensorflow/keras-applications/resnet/{name}"
