@@ -1,4 +1,4 @@
-"""What repeat factors, class weights and a focal loss do for rare classes: embedded scenes whose classes come 1 : 100.
+"""What repeat factors, class weights and a focal loss do for rare classes: embedded scenes whose classes come 1 : 78.
 
     python benchmarks/long_tail.py --logs LOGS [--seeds 0] [--only none,repeat] [--stages …]
 
@@ -27,7 +27,7 @@ from benchmarks import trials  # noqa: E402
 if TYPE_CHECKING:
     from mrcnn.data.dataset import Dataset
 
-#: Instances that training holds at most, by class; the others (shirt, pants, shoe, bag) come as they come. Shoes are the most frequent: about 3,600.
+#: Instances that training holds at most, by class; the others (shirt, pants, shoe, bag) come as they come. Shoes are the most frequent: 2,796.
 QUOTAS = {"hat": 700, "jacket": 300, "skirt": 120, "dress": 36}
 POOL = 22_000  # scenes to choose from; those to judge by lie far beyond
 JUDGED = 400
