@@ -89,6 +89,8 @@ def tail(pool: Dataset, folder: str) -> tuple[Dataset, np.ndarray]:
     Returns:
         the subset, and [K] instances of each class in it.
     """
+    from mrcnn import files
+
     path = os.path.join(folder, "scenes.json")
     key = {"quotas": QUOTAS, "pool": pool.num_images}
     if os.path.isfile(path):
@@ -101,9 +103,7 @@ def tail(pool: Dataset, folder: str) -> tuple[Dataset, np.ndarray]:
     for name, most in QUOTAS.items():
         limits[pool.class_names.index(name)] = most
     chosen, counts = choose((np.bincount(pool.image_class_ids(i), minlength=pool.num_classes) for i in pool.image_ids), limits)
-    os.makedirs(folder, exist_ok=True)
-    with open(path, "w", encoding="utf-8") as file:
-        json.dump({"key": key, "scenes": chosen, "counts": counts.tolist()}, file)
+    files.write(path, json.dumps({"key": key, "scenes": chosen, "counts": counts.tolist()}))
     return pool.subset(chosen), counts
 
 

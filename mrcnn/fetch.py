@@ -9,6 +9,8 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable
 
+from mrcnn import files
+
 logger = logging.getLogger(__name__)
 
 _TIMEOUT_SECONDS = 30
@@ -64,9 +66,7 @@ def fetch(
         raise DownloadError(
             f"What came from {url} is not the expected file: {wrong}. It was removed; {by_hand(url, path)}"
         )
-    with open(part, "rb") as file:
-        os.fsync(file.fileno())
-    os.replace(part, path)
+    files.put(part, path)
 
 
 def _download(url: str, part: str, path: str, progress: Progress | None) -> None:

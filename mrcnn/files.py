@@ -45,16 +45,26 @@ def replacing(path: str, *, sync: bool = True) -> Iterator[str]:
     temporary = os.path.join(folder, f".{name}.{os.getpid()}.partial")
     try:
         yield temporary
-        if sync:
-            with open(temporary, "rb") as file:
-                os.fsync(file.fileno())
-        os.replace(temporary, path)
+        put(temporary, path, sync=sync)
     except BaseException:
         with contextlib.suppress(OSError):
             os.remove(temporary)
         raise
+
+
+def put(temporary: str, path: str, *, sync: bool = True) -> None:
+    """Give a complete file its name, in the place of what has it: sync, rename, and make the rename last where folders can be opened.
+
+    Raises:
+        OSError: it can't be synced or renamed; both files stay.
+    """
+    if sync:
+        with open(temporary, "rb") as file:
+            os.fsync(file.fileno())
+    os.replace(temporary, path)
     if not sync:
         return
+    folder = os.path.dirname(os.path.abspath(path))
     with contextlib.suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY)
         try:

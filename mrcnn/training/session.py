@@ -153,12 +153,12 @@ class Session:
                 f"The training was left after step {step} of epoch {run.epoch + 1}, and an epoch now has {train.steps}. Set STEPS_PER_EPOCH above "
                 f"{step} to go on there, or load the checkpoint of epoch {run.epoch} by its path."
             )
+        before = self._noted()
         resume, self.resume, self.restored = self.resume, None, False
         if resume:
             self._compare(resume, order_of(train))
             keeper.restore(model, resume.arrays)
         stage = {**describe(planned), "ended": False}
-        before = resume.facts.get("stage", {}) if resume else {}
         goes_on = not before.get("ended") and all(before.get(name) == stage[name] for name in ("index", "start", "layers"))
         facts = {"stage": stage, "order": order_of(train), "config": plain.attributes(config), **versions()}
         keep = keeper.Keeper(run, self.memory, facts, config.KEEP_LAST, config.KEEP_BEST)

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 from fashion_config import VARIANTS
 
+from mrcnn import files
 from mrcnn.data import images
 from mrcnn.ops import rle
 from mrcnn.results import Detections
@@ -37,10 +38,7 @@ class Record:
 
     def write(self, log_dir: str) -> None:
         """Write it beside the checkpoints."""
-        path = os.path.join(log_dir, RECORD)
-        with open(path + ".tmp", "w", encoding="utf-8") as file:
-            json.dump(asdict(self), file, indent=1)
-        os.replace(path + ".tmp", path)
+        files.write(os.path.join(log_dir, RECORD), json.dumps(asdict(self), indent=1))
 
     @classmethod
     def read(cls, checkpoint: str) -> "Record | None":

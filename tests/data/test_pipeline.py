@@ -5,22 +5,12 @@ import threading
 
 import numpy as np
 import pytest
+from loader_data import SmallConfig
 
-from mrcnn.config import Config
 from mrcnn.data import augment, pipeline
 from mrcnn.data.dataset import Dataset
 from mrcnn.ops import anchors as anchor_ops
 from mrcnn.ops import masks as mask_ops
-
-
-class SmallConfig(Config):
-    NAME = "small"
-    NUM_CLASSES = 3
-    IMAGE_MIN_DIM = IMAGE_MAX_DIM = 64
-    MINI_MASK_SHAPE = (14, 14)
-    MAX_GT_INSTANCES = 4
-    RPN_TRAIN_ANCHORS_PER_IMAGE = 32
-    RPN_ANCHOR_SCALES = (8, 16, 32, 48, 64)
 
 
 class Squares(Dataset):

@@ -5,9 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 
-from PIL import Image
-
-from mrcnn.data import images
+from mrcnn.data import reading
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".gif", ".webp")
 
@@ -41,28 +39,21 @@ def find(name: str, folders: Sequence[str]) -> str | None:
 
 
 def size(path: str) -> tuple[int, int]:
-    """Return (height, width) of an image file as `images.read` turns it, from its header where that will do.
+    """Return (height, width) of an image file as `reading.read` turns it, from its header where that will do.
 
     Raises:
-        ValueError, FileNotFoundError: as `images.read`.
+        ValueError, FileNotFoundError: as `reading.read`.
     """
     try:
-        with Image.open(path) as image:
-            width, height = image.size
-            return (width, height) if _on_its_side(image) else (height, width)
-    except Exception:  # Pillow's plugins raise whatever they like; OpenCV may know the file, or say what is wrong with it
-        height, width = images.read(path).shape[:2]
+        return reading.header(path).shape
+    except ValueError:  # OpenCV may know the file, or say what is wrong with it
+        height, width = reading.read(path).shape[:2]
         return height, width
 
 
 def on_its_side(path: str) -> bool:
     """Tell whether the EXIF tag of an image file turns it by a quarter, so that height and width change places."""
     try:
-        with Image.open(path) as image:
-            return _on_its_side(image)
-    except Exception:  # as above
+        return reading.header(path).turned
+    except (ValueError, OSError):  # no image, or one that only OpenCV knows
         return False
-
-
-def _on_its_side(image: Image.Image) -> bool:
-    return image.getexif().get(0x0112, 1) in (5, 6, 7, 8)
