@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mrcnn.ops import anchors
+from mrcnn.data import anchor_grid
 
 if TYPE_CHECKING:
     from mrcnn.config import Config
@@ -58,7 +58,8 @@ class Objects:
         far = np.zeros((len(config.BACKBONE_STRIDES), len(boxes), 2))
         for shape in {tuple(shape) for shape in shapes.tolist()}:
             here = (shapes == shape).all(axis=1)
-            for level, (cells, stride) in enumerate(zip(_cells(config, shape), config.BACKBONE_STRIDES, strict=True)):
+            grid = anchor_grid.feature_shapes(config, (*shape, config.IMAGE_CHANNEL_COUNT))
+            for level, (cells, stride) in enumerate(zip(grid, config.BACKBONE_STRIDES, strict=True)):
                 step = stride * config.RPN_ANCHOR_STRIDE
                 last = (np.ceil(np.asarray(cells) / config.RPN_ANCHOR_STRIDE) - 1) * step
                 far[level, here] = np.abs(np.clip(np.round(centres[here] / step) * step, 0, last) - centres[here])
@@ -78,13 +79,6 @@ class Objects:
     def some(self, places: np.ndarray) -> Objects:
         """Return those at some places."""
         return Objects(self.sizes[places], self.far[:, places])
-
-
-def _cells(config: Config, shape: tuple[int, int]) -> np.ndarray:
-    """Return [levels, (height, width)] of the feature maps."""
-    if config.COMPUTE_BACKBONE_SHAPE is not None:
-        return np.asarray(config.COMPUTE_BACKBONE_SHAPE((*shape, config.IMAGE_CHANNEL_COUNT)))
-    return anchors.feature_shapes(shape, config.BACKBONE_STRIDES)
 
 
 @dataclass(frozen=True)
