@@ -9,12 +9,11 @@ import numpy as np
 
 from mrcnn import build
 from mrcnn.config import Config
-from mrcnn.data import images as data_images
 from mrcnn.data.dataset import Dataset
 from mrcnn.inference import inspect, predict
 from mrcnn.log import log
 from mrcnn.results import Detections
-from mrcnn.training import determinism, layer_groups, optimizer, runs, session, trainer
+from mrcnn.training import compilation, determinism, layer_groups, runs, session, trainer
 from mrcnn.training import stages as training_stages
 from mrcnn.weights import download, imagenet, layout, legacy_h5, loader, names, report
 
@@ -45,8 +44,7 @@ class MaskRCNN:
         self.keras_model = self.build(mode, config)
         self._predictor = predict.Predictor(self.keras_model, config)
         self._random = inspect.Fingerprint(self.keras_model)
-        self._optimizer: keras.optimizers.Optimizer | None = None
-        self._compiled: tuple[Any, Any] = (None, None)  # what the model was last compiled for, and the learning rate
+        self._compilation = compilation.Compilation()
         self._session = session.Session()
         self._started, self._claimed = False, None  # whether anything was trained; the folder that was made for it
         self._report: report.LoadReport | None = None
@@ -147,28 +145,10 @@ class MaskRCNN:
     # --- Training ----------------------------------------------------------------------------------------------------------
 
     def compile(self, learning_rate: float, momentum: float) -> None:
-        """Prepare for training; the momentum gathered before (another stage, other layers) is kept.
-
-        Where only the learning rate is another than before, a number, the compiled functions stay too: tracing them anew takes seconds.
-        """
-        config, variables = self.config, list(self.keras_model.trainable_variables)
-        settings = {
-            "momentum": momentum, "clip_norm": config.GRADIENT_CLIP_NORM, "weight_decay": config.WEIGHT_DECAY,
-            "decay_biases": config.WEIGHT_DECAY_BIASES, "accumulation": config.GRADIENT_ACCUMULATION, "ema_decay": config.EMA_DECAY,
-            "scale_loss": self.keras_model.dtype_policy.name == "mixed_float16",
-        }  # fmt: skip
-        plan = (config.OPTIMIZER, settings, [v.path for v in variables])
-        numbers = all(isinstance(rate, (int, float)) for rate in (learning_rate, self._compiled[1]))
-        if numbers and plan == self._compiled[0] and self.keras_model.optimizer is self._optimizer and not self._session.restored:
-            self._optimizer.learning_rate = float(learning_rate)
-        else:
-            if self._optimizer is not None and not self._session.restored:
-                self.optimizer_memory.gather(self._optimizer)
-            new = optimizer.build(config.OPTIMIZER, learning_rate, **settings)
-            self.optimizer_memory.give(new, variables)
-            self._optimizer, self._session.restored = new, False
-            self.keras_model.compile(optimizer=new, jit_compile=False if keras.backend.backend() == "tensorflow" else "auto")
-        self._compiled = plan, learning_rate
+        """Prepare for training; the momentum gathered before (another stage, other layers) is kept. See `training.compilation.Compilation`."""
+        state = self._session
+        self._compilation.compile(self.keras_model, self.config, state.memory, state.restored, learning_rate, momentum)
+        state.restored = False
 
     def set_trainable(self, layer_regex: str, keras_model: keras.Model | None = None, indent: int = 0, verbose: int = 1) -> None:
         """Let layers train whose whole name matches: heads, 3+, 4+, 5+, all, or a regular expression; no others do.
@@ -334,16 +314,7 @@ class MaskRCNN:
     def detect_molded(self, molded_images: Sequence[np.ndarray], image_metas: Sequence[np.ndarray], verbose: int = 0) -> list[Detections]:
         """Detect on molded images of one size; boxes and masks are in their pixels. Arguments as `mold_inputs` returns them."""
         self._require_inference()
-        molded, metas = np.asarray(molded_images, np.float32), np.asarray(image_metas)
-        if verbose:
-            log(f"Processing {len(molded)} images")
-        results = []
-        for first in range(0, len(molded), self.config.BATCH_SIZE):
-            outputs = self._predictor.predict(molded[first : first + self.config.BATCH_SIZE], metas[first : first + self.config.BATCH_SIZE], verbose)
-            for detections, masks in zip(outputs[0], outputs[3], strict=True):
-                shape = molded.shape[1:]
-                results.append(Detections(*predict.unmold_detections(detections, masks, shape, shape, (0, 0, *shape[:2]))))
-        return results
+        return self._predictor.detect_molded(np.asarray(molded_images, np.float32), np.asarray(image_metas), verbose)
 
     def mold_inputs(self, images: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Resize, pad and subtract the mean: molded images [B, H, W, C] float32, image_metas [B, 12 + K], windows [B, 4] pixels.
@@ -351,11 +322,7 @@ class MaskRCNN:
         Raises:
             ValueError: the images differ in molded size.
         """
-        molded = [predict.mold_image(data_images.check(image, i, self.config.IMAGE_CHANNEL_COUNT), self.config) for i, image in enumerate(images)]
-        sizes = {m.image.shape for m in molded}
-        if len(sizes) > 1:
-            raise ValueError(f"The molded images differ in size: {sorted(sizes)}. mold_inputs stacks them; detect takes any sizes.")
-        return np.stack([m.image for m in molded]), np.stack([m.meta for m in molded]), np.stack([m.window for m in molded])
+        return predict.mold_together(images, self.config)
 
     def unmold_detections(
         self, detections: np.ndarray, mrcnn_mask: np.ndarray, original_image_shape: Sequence[int], image_shape: Sequence[int], window: Sequence[int]

@@ -31,7 +31,7 @@ def trained(tmp_path_factory):
     seen = []
     watcher = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: seen.append(dict(logs)))
     history = [model.train(data, val, 0.01, 1, "heads", custom_callbacks=[watcher, callback]).history]
-    momentum = len(model._optimizer.momentums)
+    momentum = len(model._compilation.optimizer.momentums)
     history.append(model.train(data, val, 0.01, 2, "all", custom_callbacks=[watcher, callback]).history)
     return {"model": model, "inference": inference, "folder": folder, "history": history, "seen": seen, "callback": callback, "momentum": momentum}
 
@@ -75,21 +75,21 @@ def test_adamw_trains_and_decays_outside_the_loss(tmp_path):
     model = MaskRCNN("training", AdamConfig(), tmp_path)
     history = model.train(tiny.Squares(4), None, 0.001, 1, "all").history
     assert history["l2_loss"] == [0.0] and np.isfinite(history["loss"]).all()
-    before = model._optimizer
+    before = model._compilation.optimizer
     model.compile(0.0005, 0.9)
-    for old, new in zip(before.variables, model._optimizer.variables, strict=True):
+    for old, new in zip(before.variables, model._compilation.optimizer.variables, strict=True):
         if not new.path.endswith("learning_rate"):
             np.testing.assert_array_equal(keras.ops.convert_to_numpy(old), keras.ops.convert_to_numpy(new))
 
 
 def test_momentum_survives_the_change_of_stage(trained):
     model = trained["model"]
-    assert len(model._optimizer.momentums) > trained["momentum"] > 0
-    before = {m.path: keras.ops.convert_to_numpy(m) for m in model._optimizer.momentums}
+    assert len(model._compilation.optimizer.momentums) > trained["momentum"] > 0
+    before = {m.path: keras.ops.convert_to_numpy(m) for m in model._compilation.optimizer.momentums}
     model.set_trainable("heads", verbose=0)
     model.compile(0.001, 0.9)
-    assert model._optimizer.momentums
-    for momentum in model._optimizer.momentums:
+    assert model._compilation.optimizer.momentums
+    for momentum in model._compilation.optimizer.momentums:
         assert np.abs(momentum).max() > 0 or "conv_shared" not in momentum.path
         np.testing.assert_array_equal(keras.ops.convert_to_numpy(momentum), before[momentum.path])
 

@@ -35,7 +35,7 @@ class Run:
         for name, variable in self.variables():
             variable.assign(self.initial[name])
         self.model.set_trainable(step, verbose=0)
-        self.model._optimizer = None  # the cases start with empty momentum
+        self.model._compilation.optimizer = None  # the cases start with empty momentum
         self.model.compile(config.LEARNING_RATE, config.LEARNING_MOMENTUM)
         network = self.model.keras_model
         network.run_eagerly = keras.backend.backend() == "tensorflow"  # one step each: tracing would cost more than it saves

@@ -45,6 +45,19 @@ def mold_image(image: np.ndarray, config: Config) -> Molded:
     return Molded(molded, meta, resized.window)
 
 
+def mold_together(inputs: Sequence[np.ndarray], config: Config) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """`mold_image` of several images of one molded size, stacked; see `MaskRCNN.mold_inputs`.
+
+    Raises:
+        ValueError: the images differ in molded size.
+    """
+    molded = [mold_image(images.check(image, i, config.IMAGE_CHANNEL_COUNT), config) for i, image in enumerate(inputs)]
+    sizes = {m.image.shape for m in molded}
+    if len(sizes) > 1:
+        raise ValueError(f"The molded images differ in size: {sorted(sizes)}. mold_inputs stacks them; detect takes any sizes.")
+    return np.stack([m.image for m in molded]), np.stack([m.meta for m in molded]), np.stack([m.window for m in molded])
+
+
 def unmold_detections(
     detections: np.ndarray, mrcnn_mask: np.ndarray, original_image_shape: Sequence[int], image_shape: Sequence[int], window: Sequence[int]
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
@@ -129,6 +142,17 @@ class Predictor:
                 unmolded = unmold if lazy_masks else unmold_detections
                 parts = unmolded(outputs[0][row], outputs[3][row], checked[i].shape, item.image.shape, item.window)
                 results[i] = Detections(*parts, window=item.window)
+        return results
+
+    def detect_molded(self, molded: np.ndarray, metas: np.ndarray, verbose: int = 0) -> list[Detections]:
+        """Detect on molded images of one size, [B, H, W, C] float32 with their metas [B, 12 + K]; boxes and masks are in their pixels."""
+        if verbose:
+            log(f"Processing {len(molded)} images")
+        results, size, shape = [], self.config.BATCH_SIZE, molded.shape[1:]
+        for first in range(0, len(molded), size):
+            outputs = self.predict(molded[first : first + size], metas[first : first + size], verbose)
+            for detections, masks in zip(outputs[0], outputs[3], strict=True):
+                results.append(Detections(*unmold_detections(detections, masks, shape, shape, (0, 0, *shape[:2]))))
         return results
 
     def predict(self, molded_images: np.ndarray, image_metas: np.ndarray, verbose: int = 0) -> list[np.ndarray]:
