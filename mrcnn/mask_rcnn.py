@@ -259,7 +259,7 @@ class MaskRCNN:
         no_augmentation_sources: Any,
     ) -> keras.callbacks.History:  # fmt: skip
         feeding = trainer.feeding(
-            train_dataset, val_dataset, self.config, self._anchors_for_targets, epoch=self.epoch, augmentation=augmentation,
+            train_dataset, val_dataset, self.config, epoch=self.epoch, augmentation=augmentation,
             no_augmentation_sources=no_augmentation_sources,
         )  # fmt: skip
         history = trainer.Figures()
@@ -286,10 +286,6 @@ class MaskRCNN:
         """Make the folder of a new run."""
         if self.epoch == 0 and self._claimed != self.log_dir and not self._started and self._session.resume is None:
             self._claimed = self._use(runs.claim(runs.Run(self.log_dir, self.checkpoint_path), self.model_dir, self.config.NAME))
-
-    def _anchors_for_targets(self, image_shape: tuple[int, ...]) -> np.ndarray:
-        """Anchors in pixels, kept by image size. Called from the loader's threads."""
-        return self._predictor.anchors_in_pixels(image_shape)
 
     # --- Detection ---------------------------------------------------------------------------------------------------------
 

@@ -1,8 +1,10 @@
 """MaskRCNN as a user sees it, on a network that trains in seconds."""
 
 import csv
+import gc
 import os
 import re
+import weakref
 
 import keras
 import numpy as np
@@ -316,7 +318,7 @@ class Partly(tiny.Squares):
 def test_bad_images_are_left_out_of_training_and_of_the_map(trained, tmp_path, caplog):
     model = trained["model"]
     batches = trainer.feeds(
-        Partly(5), None, model.config, model._anchors_for_targets, epoch=0, augmentation=None, no_augmentation_sources=None
+        Partly(5), None, model.config, epoch=0, augmentation=None, no_augmentation_sources=None
     )[0].batches  # fmt: skip
     for index in range(3):
         assert np.isfinite(batches.batch(0, index)[0]).all()
@@ -335,7 +337,7 @@ def test_images_of_other_channels_are_skipped_with_their_id(trained):
 
     model = trained["model"]
     batches = trainer.feeds(
-        Grey(4), None, model.config, model._anchors_for_targets, epoch=0, augmentation=None, no_augmentation_sources="tiny"
+        Grey(4), None, model.config, epoch=0, augmentation=None, no_augmentation_sources="tiny"
     )[0].batches  # fmt: skip
     for index in range(3):
         batches.batch(0, index)
@@ -385,3 +387,15 @@ def test_keras_files_that_nothing_could_load_are_not_written(trained, tmp_path):
 def test_a_photo_of_one_line_has_no_detections(trained, recwarn):
     (found,) = trained["inference"].detect([np.zeros((1, 500, 3), np.uint8)])
     assert found["masks"].shape == (1, 500, 0)
+
+
+def test_a_trained_model_is_freed_with_its_last_reference(tmp_path):
+    """TensorFlow keeps generators that it was ever given; they must not hold the network, or each fold of a script costs its memory for ever."""
+    config = tiny.TinyConfig()
+    config.STEPS_PER_EPOCH = config.VALIDATION_STEPS = 1
+    model = MaskRCNN("training", config, str(tmp_path))
+    model.train(tiny.Squares(2), tiny.Squares(2), 0.001, 1, "heads")
+    seen = weakref.ref(model), weakref.ref(model.keras_model)
+    del model
+    gc.collect()
+    assert [one() for one in seen] == [None, None]

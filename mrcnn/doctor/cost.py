@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-import functools
 import math
 import os
 import threading
@@ -129,9 +128,7 @@ def measure(config: Config, dataset: Dataset, cost: Cost, steps: int = 3) -> Cos
         model = MaskRCNN("training", config, folder)
         model.set_trainable(".*", verbose=0)
         model.compile(config.LEARNING_RATE, config.LEARNING_MOMENTUM)
-        feed, _ = trainer.feeds(
-            dataset, None, config, functools.partial(_anchors, config), epoch=0, augmentation=None, no_augmentation_sources=None
-        )
+        feed, _ = trainer.feeds(dataset, None, config, epoch=0, augmentation=None, no_augmentation_sources=None)
         batch = feed[0][0]
         times = []
         for _ in range(1 + steps):
@@ -139,17 +136,6 @@ def measure(config: Config, dataset: Dataset, cost: Cost, steps: int = 3) -> Cos
             model.keras_model.train_on_batch(batch)
             times.append(time.perf_counter() - start)
     return dataclasses.replace(cost, measured_seconds=float(np.median(times[1:])), measured_memory=peak.bytes)
-
-
-def _anchors(config: Config, image_shape: tuple[int, ...]) -> np.ndarray:
-    """Return the anchors in pixels of an input (H, W, C)."""
-    from mrcnn import build
-    from mrcnn.ops import anchors
-
-    shapes = build.feature_shapes(config, image_shape)
-    return anchors.generate_pyramid(
-        config.RPN_ANCHOR_SCALES, config.RPN_ANCHOR_RATIOS, shapes, config.BACKBONE_STRIDES, config.RPN_ANCHOR_STRIDE
-    )
 
 
 def _nothing(*_: Any, **__: Any) -> None:

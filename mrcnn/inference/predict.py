@@ -179,10 +179,6 @@ class Predictor:
         self.pixel_anchors, normalized = self._both(image_shape)
         return normalized
 
-    def anchors_in_pixels(self, image_shape: Sequence[int]) -> np.ndarray:
-        """Anchors of a molded image in pixels, [A, 4] float64, kept likewise."""
-        return self._both(image_shape)[0]
-
     def _both(self, image_shape: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
         key = (int(image_shape[0]), int(image_shape[1]))
         if key not in self._anchors:

@@ -42,7 +42,8 @@ class Feed(keras.utils.PyDataset):
         Args:
             inputs: Of the network.
         """
-        self._announced = (threading.get_ident(), tuple(inputs))
+        plain = tuple(keras.KerasTensor(one.shape, one.dtype, name=one.name) for one in inputs)  # the network's own would keep all of it alive
+        self._announced = (threading.get_ident(), plain)
 
     def on_epoch_begin(self) -> None:
         """From now on batches are asked for to train on them."""

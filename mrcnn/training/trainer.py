@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import keras
-import numpy as np
 
 from mrcnn.config import Config
 from mrcnn.data import anchor_grid, loader, pipeline
@@ -22,11 +21,9 @@ from mrcnn.training.mean_average_precision import MeanAveragePrecisionCallback
 from mrcnn.training.rates import Rates
 from mrcnn.training.state import State
 
-Anchors = Callable[[tuple[int, ...]], np.ndarray]
-
 
 def feeds(
-    train_dataset: Dataset, val_dataset: Dataset | None, config: Config, anchors: Anchors, *, epoch: int, augmentation: Any,
+    train_dataset: Dataset, val_dataset: Dataset | None, config: Config, *, epoch: int, augmentation: Any,
     no_augmentation_sources: Sequence[str] | None,
 ) -> tuple[Feed, Feed | None]:  # fmt: skip
     """Build the feeds of training and validation, checked: bad data is refused here, before anything is compiled.
@@ -40,7 +37,7 @@ def feeds(
     for name, data in (("train_dataset", train_dataset), ("val_dataset", val_dataset)):
         if not hasattr(data, "image_ids") and not (data is None and name == "val_dataset"):
             raise ValueError(f"{name} is {data!r}: a prepared Dataset is expected")
-    anchors = anchor_grid.PixelAnchors(config) if config.LOADER_PROCESSES else anchors  # a network can't travel to a process
+    anchors = anchor_grid.PixelAnchors(config)
     num_random_rois = 0 if config.USE_RPN_ROIS else config.POST_NMS_ROIS_TRAINING
 
     def feed(which: str, dataset: Dataset, steps: int | None, **options: Any) -> Feed:

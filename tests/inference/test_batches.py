@@ -1,5 +1,7 @@
 """Which images share a batch in detect() and in the mAP, and that it changes nothing."""
 
+import concurrent.futures
+
 import numpy as np
 import pytest
 import tiny
@@ -82,3 +84,18 @@ def test_map_of_mixed_sizes_runs_in_full_batches_and_gives_the_same(model, batch
         model.config.IMAGES_PER_GPU = 4
     assert found.num_images == alone.num_images == 20 and found.map == pytest.approx(alone.map, abs=1e-6)
     assert {shape[0] for shape in batches} == {1}
+
+
+def test_threads_that_share_a_model_get_what_one_alone_gets(model):
+    """A web server's threads; the first ones also meet while the network is traced."""
+    given = photos(SIZES * 2)
+    fresh = MaskRCNN("inference", Pad64Config(), model.model_dir)
+    fresh.allow_random_weights = True
+    fresh.keras_model.set_weights(model.keras_model.get_weights())
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda photo: fresh.detect([photo])[0], given))
+    for one, photo in zip(found, given, strict=True):
+        alone = model.detect([photo])[0]
+        np.testing.assert_array_equal(one["rois"], alone["rois"])
+        np.testing.assert_array_equal(one["scores"], alone["scores"])
+        np.testing.assert_array_equal(one["masks"], alone["masks"])

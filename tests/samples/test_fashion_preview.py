@@ -114,9 +114,8 @@ def test_the_views_are_what_training_is_fed(dataset, config, tmp_path, monkeypat
     )
     preview(dataset, config, tmp_path)
     feed, _ = trainer.feeds(
-        dataset, None, config, lambda shape: np.array([[0.0, 0.0, 64.0, 64.0]]), epoch=0, augmentation=fashion_preview.augmentation(NAMES),
-        no_augmentation_sources=None,
-    )  # fmt: skip
+        dataset, None, config, epoch=0, augmentation=fashion_preview.augmentation(NAMES), no_augmentation_sources=None
+    )
     views = [(title, item) for title, item in drawn if title != "plain"]
     assert len(views) == 6
     for title, item in views:

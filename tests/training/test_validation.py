@@ -50,7 +50,7 @@ def fed(tmp_path_factory):
 
 def feeds(model, val, **parameters):
     return trainer.feeds(
-        tiny.Squares(4), val, config(**parameters), model._anchors_for_targets, epoch=3, augmentation=None, no_augmentation_sources=None
+        tiny.Squares(4), val, config(**parameters), epoch=3, augmentation=None, no_augmentation_sources=None
     )
 
 
