@@ -16,6 +16,7 @@ from typing import Any
 
 EXAMPLE = "heads:1e-3:5,4+:1e-3:10,all:1e-4:15:cosine"
 _FORM = "layers:rate:epochs or layers:rate:epochs:schedule"
+_BETWEEN_STAGES = re.compile(r",(?![^{(\[]*[})\]])")  # a comma that no bracket holds: res{4,5} is one expression
 _SCHEDULES = "constant, cosine, step@8/11 (epochs of the stage after which the rate falls to a tenth), each also behind warmup@500+ (steps)"
 
 
@@ -130,7 +131,7 @@ def read(given: str | Sequence[Any]) -> list[Stage]:
     Schedule(kind='step', warmup=500, milestones=(8.0, 11.0), gamma=0.1, final=0.0)
     """
     if isinstance(given, str):
-        given = [parse_stage(part) for part in given.split(",") if part.strip()]
+        given = [parse_stage(part) for part in _BETWEEN_STAGES.split(given) if part.strip()]
     found = [item if isinstance(item, Stage) else _from_sequence(item) for item in given]
     if not found:
         raise ValueError(f"No stage was given. Write for example {EXAMPLE}")

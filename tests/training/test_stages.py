@@ -25,6 +25,11 @@ def test_regular_expression_with_colons_is_a_stage_s_layers():
     assert stages.read("(?:mrcnn_.*):1e-3:2:cosine")[0].layers == "(?:mrcnn_.*)"
 
 
+@pytest.mark.parametrize("layers", ["res[45][a-z]{1,2}_.*", "(res4.*|bn(4|5).{1,9})", "[a,b].*", r"(mrcnn_.*)|(fpn_.{1,3})"])
+def test_a_comma_inside_an_expression_separates_no_stages(layers):
+    assert [s.layers for s in stages.read(f"heads:1e-3:1,{layers}:1e-3:2:step@1,all:1e-4:1")] == ["heads", layers, "all"]
+
+
 @pytest.mark.parametrize(
     "text",
     ["", "heads", "heads:1e-3", "heads:fast:5", "heads:1e-3:0", "heads:-1:5", "heads:1e-3:5:falling", "heads:1e-3:5:step@", "heads:1e-3:5:warmup@9+"],
