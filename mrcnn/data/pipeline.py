@@ -188,10 +188,12 @@ class Batches:
     def require_instances(self) -> None:
         """Look for the first image with an instance; it is usually the first image.
 
+        In validation an image that can be read is enough: detecting nothing where nothing is can be validated.
+
         Raises:
             ValueError: there is none.
         """
-        reasons = []
+        reasons, empty_too = [], not self.shuffle and self.config.TRAIN_EMPTY_IMAGES
         for image_id in self.dataset.image_ids:
             try:
                 found = samples.instances(self.dataset, int(image_id))
@@ -199,11 +201,11 @@ class Batches:
             except Exception as error:  # as in item
                 reasons.append(f"image {image_id}: {type(error).__name__}: {error}")
                 continue
-            if has_instance:
+            if has_instance or empty_too:
                 return
-        count = len(self.dataset.image_ids)
+        count, what = len(self.dataset.image_ids), "learn" if self.shuffle else "validate"
         raise ValueError(
-            f"None of the {count} images has an instance; there is nothing to learn. Check load_mask"
+            f"None of the {count} images has an instance; there is nothing to {what}. Check load_mask"
             + (f": it failed for {len(reasons)} of them, first {'; '.join(reasons[:3])}" if reasons else ".")
         )
 

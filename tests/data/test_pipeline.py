@@ -265,6 +265,17 @@ def test_a_dataset_without_any_instance_is_refused():
         batches(Squares([0, 0, 0]))
 
 
+def test_validation_may_have_no_instance_but_not_only_bad_images():
+    dataset, config = Squares([0, 0]), SmallConfig()
+    assert image_ids(batches(dataset, config, shuffle=False, one_pass=True), 0)[:2] == [0, 1]
+    config.TRAIN_EMPTY_IMAGES = False
+    with pytest.raises(ValueError, match="nothing to validate"):
+        batches(dataset, config, shuffle=False)
+    config.TRAIN_EMPTY_IMAGES, dataset.load_mask = True, None
+    with pytest.raises(ValueError, match="nothing to validate. Check load_mask: it failed for 2"):
+        batches(dataset, config, shuffle=False)
+
+
 def test_the_search_for_an_instance_survives_bad_images_and_stops_at_the_first():
     dataset, asked = Squares([0, 0, 1, 1]), []
     load_mask = dataset.load_mask
