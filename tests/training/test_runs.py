@@ -2,6 +2,8 @@
 
 import datetime
 import os
+import threading
+from concurrent import futures
 
 import pytest
 
@@ -28,6 +30,19 @@ def test_second_run_of_a_minute_takes_the_next_free_one(tmp_path):
     for folder in ("fashion20241231T2359", "fashion20250101T0000"):
         (tmp_path / folder).mkdir()
     assert os.path.basename(runs.new(str(tmp_path), "fashion", NOW).log_dir) == "fashion20250101T0001"
+
+
+def test_runs_that_claim_one_folder_at_the_same_moment_get_one_each(tmp_path):
+    wanted, moment = runs.new(str(tmp_path / "logs"), "fashion", NOW), threading.Barrier(8)
+
+    def claim(_):
+        moment.wait()
+        return runs.claim(wanted, str(tmp_path / "logs"), "fashion")
+
+    with futures.ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(claim, range(8)))
+    assert len({run.log_dir for run in found}) == 8 and wanted.log_dir in {run.log_dir for run in found}
+    assert all(os.path.isdir(run.log_dir) and run.checkpoint_path.startswith(run.log_dir) for run in found)
 
 
 def test_checkpoint_continues_its_own_run(tmp_path):
