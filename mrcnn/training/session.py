@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import time
 from collections.abc import Callable, Sequence
@@ -155,12 +156,13 @@ class Session:
             )
         before = self._noted()
         resume, self.resume, self.restored = self.resume, None, False
+        order = order_of(train)
         if resume:
-            self._compare(resume, order_of(train))
+            self._compare(resume, order)
             keeper.restore(model, resume.arrays)
         stage = {**describe(planned), "ended": False}
         goes_on = not before.get("ended") and all(before.get(name) == stage[name] for name in ("index", "start", "layers"))
-        facts = {"stage": stage, "order": order_of(train), "config": plain.attributes(config), **versions()}
+        facts = {"stage": stage, "order": order, "config": plain.attributes(config), **versions()}
         keep = keeper.Keeper(run, self.memory, facts, config.KEEP_LAST, config.KEEP_BEST)
         rates = Rates(planned.stage, planned.start, train.steps, step)
         if goes_on and all(before.get(name) == stage[name] for name in ("rate", "schedule")):
@@ -186,7 +188,8 @@ class Session:
     def _compare(resume: state.State, order: dict[str, Any]) -> None:
         """Say where the data come in another order than before: the training goes on, but not as it would have without the interruption."""
         before = resume.facts.get("order", {})
-        changed = [f"{name} {before.get(name)!r} is now {value!r}" for name, value in order.items() if before.get(name) != value]
+        names = [name for name in order if name in before and before[name] != order[name]]  # states of older versions know less
+        changed = ["the images are others, or in another order" if n == "ids" else f"{n} {before[n]!r} is now {order[n]!r}" for n in names]
         if changed:
             log(f"The data are not those of the saved state ({'; '.join(changed)}): the training goes on, but not exactly as it would have.")
 
@@ -201,9 +204,15 @@ def describe(planned: Planned) -> dict[str, Any]:
 
 
 def order_of(feed: Feed) -> dict[str, Any]:
-    """What the order of the training data hangs on."""
-    batches = feed.batches
-    return {"images": len(batches.dataset.image_ids), "batch_size": batches.batch_size, "steps": batches.steps, "seed": batches.seed}
+    """What the training data and their order hang on, beside the configuration, whose changes `record` names."""
+    batches, known = feed.batches, feed.batches.dataset.image_info
+    ids = "\n".join(plain.text((known[i].get("source"), known[i].get("id"))) for i in batches.dataset.image_ids)
+    return {
+        "images": len(batches.dataset.image_ids), "batch_size": batches.batch_size, "steps": batches.steps, "seed": batches.seed,
+        "ids": hashlib.sha256(ids.encode(errors="surrogatepass")).hexdigest(),
+        "augmentation": None if batches.augmentation is None else plain.text(batches.augmentation),
+        "no_augmentation_sources": sorted(map(str, batches.no_augmentation_sources)),
+    }  # fmt: skip
 
 
 def versions() -> dict[str, str]:

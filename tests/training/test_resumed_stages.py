@@ -1,5 +1,6 @@
 """What a new process takes from a saved state, and what it must not: the rate and the patience of a stage are that stage's own."""
 
+import json
 import os
 import signal
 
@@ -7,7 +8,9 @@ import keras
 import pytest
 import tiny
 
+from mrcnn.data import augment
 from mrcnn.mask_rcnn import MaskRCNN
+from mrcnn.training import session, trainer
 from mrcnn.training.session import Session
 from mrcnn.training.stages import Stage
 from mrcnn.training.state import State
@@ -103,3 +106,40 @@ def test_a_stage_that_was_ended_early_stays_ended_when_another_is_added():
 
 def test_stages_of_other_layers_are_counted_by_their_epochs():
     assert [(p.stage.layers, p.start) for p in resumed(layers="4+", ended=True).plan(STAGES, 2)] == [("heads", 0), ("all", 3)]
+
+
+def order(data, augmentation=None, spared=None):
+    config = tiny.TinyConfig()
+    config.LOADER_WORKERS = 0
+    feed, _ = trainer.feeds(data, None, config, None, epoch=0, augmentation=augmentation, no_augmentation_sources=spared)
+    return session.order_of(feed)
+
+
+class Squares(tiny.Squares):
+    """The same number of images, other ones."""
+
+    def __init__(self, first=0):
+        super().__init__(6)
+        for info in self.image_info:
+            info["id"] += first
+
+
+@pytest.mark.parametrize(
+    ("now", "says"),
+    [
+        (lambda: order(Squares(6)), "(the images are others, or in another order)"),
+        (lambda: order(Squares(), augmentation=[augment.flip]), "(augmentation None is now '[<function flip>]')"),
+        (lambda: order(Squares(), spared=["tiny"]), "(no_augmentation_sources [] is now ['tiny'])"),
+        (lambda: order(Squares()), None),
+    ],
+)
+def test_a_resume_says_where_images_or_augmentation_are_others(now, says, capsys):
+    before = State("", "", {}, {"order": json.loads(json.dumps(order(Squares())))})
+    Session._compare(before, now())
+    said = capsys.readouterr().out
+    assert (says in said and "not exactly as it would have" in said) if says else not said
+
+
+def test_a_resume_asks_a_state_of_an_older_version_for_nothing_it_has_not(capsys):
+    Session._compare(State("", "", {}, {"order": {"images": 6}}), order(Squares()))
+    assert not capsys.readouterr().out
