@@ -6,7 +6,7 @@ import contextlib
 import math
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import keras
@@ -39,7 +39,8 @@ class Keeper:
         self.epoch, self.step = run.epoch, 0
         self.saved = True  # whether the position is on disk
         self.seconds = 0.0  # of the longest save
-        self.last: str | None = None
+        before = run.checkpoint_path.format(epoch=run.epoch)
+        self.last = before if run.epoch and os.path.exists(before) else None  # complete checkpoint
         self.model: Any = None
         self.rates: Rates | None = None
         self.callbacks: Sequence[keras.callbacks.Callback] = ()
@@ -68,7 +69,8 @@ class Keeper:
         self._sync()
         self._require_finite(epoch, logs)
         path = self.run.checkpoint_path.format(epoch=epoch)
-        self._save(path, epoch, 0, {"pending": True, "logs": metrics.numbers(logs)})
+        with self._writing(f"The checkpoint of epoch {epoch}"):
+            self._save(path, epoch, 0, {"pending": True, "logs": metrics.numbers(logs)})
         self.last = path
 
     def finish_epoch(self, logs: dict[str, Any], ended: bool) -> None:
@@ -84,17 +86,30 @@ class Keeper:
         path = state.facts_path(self.run.log_dir, self.epoch, 0)
         stage = {**self.facts.get("stage", {}), "ended": ended}
         facts = {**(state.facts_of(path) or {}), "pending": False, "logs": metrics.numbers(logs), "stage": stage, **self._moving()}
-        state.write_facts(path, facts)
-        state.drop_arrays(self.run.log_dir, STATES_KEPT)
-        self._delete_checkpoints()
+        with self._writing(f"The end of epoch {self.epoch}"):
+            state.write_facts(path, facts)
+            state.drop_arrays(self.run.log_dir, STATES_KEPT)
+            self._delete_checkpoints()
 
     def save_step(self, epoch: int, step: int) -> None:
         """Save the state after `step` steps of an epoch; the weights too lie in the state folder."""
         self._sync()
         self._require_finite(epoch, {})
         means = {f"metric/{i}": keras.ops.convert_to_numpy(v) for i, v in enumerate(self.model.metrics_variables)}
-        self._save(state.weights_path(self.run.log_dir, epoch, step), epoch, step, {"pending": False, "logs": {}}, means)
-        state.drop_arrays(self.run.log_dir, STATES_KEPT)
+        with self._writing(f"The state after step {step} of epoch {epoch + 1}"):
+            self._save(state.weights_path(self.run.log_dir, epoch, step), epoch, step, {"pending": False, "logs": {}}, means)
+            state.drop_arrays(self.run.log_dir, STATES_KEPT)
+
+    @contextlib.contextmanager
+    def _writing(self, what: str) -> Iterator[None]:
+        """Where the disk is full: say what is kept, and what to do."""
+        try:
+            yield
+        except OSError as error:
+            raise OSError(
+                f"{what} could not be written: {error}. The last complete checkpoint is {self.last or 'none of this run'}; it was not touched. Free "
+                "some space (KEEP_LAST deletes old checkpoints as training goes on), then go on with --weights last, or load_initial_weights('last')."
+            ) from error
 
     def _save(self, weights: str, epoch: int, step: int, facts: dict[str, Any], arrays: dict[str, np.ndarray] | None = None) -> None:
         started = time.monotonic()

@@ -6,6 +6,7 @@ that raises leaves the network as it was.
 """
 
 import os
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -98,12 +99,17 @@ def save(model: Any, path: str | os.PathLike[str], *, values: Mapping[str, np.nd
         values: what to write in place of the values of some variables, by the variables' paths.
 
     Raises:
-        OSError: the folder does not exist or cannot be written to.
+        OSError: the folder does not exist or cannot be written to, or the disk is full.
     """
     path = os.fspath(path)
     weights = model_layers.weights_of(model)
-    with files.replacing(path) as partial, h5py.File(partial, "w") as file:
-        _write(file, weights, values or {})
+    with files.replacing(path) as partial:
+        try:
+            with h5py.File(partial, "w") as file:
+                _write(file, weights, values or {})
+        except RuntimeError as error:  # what h5py makes of a disk that is full when the file is closed
+            found = re.search(r"errno = (\d+), error message = '([^']+)'", str(error))
+            raise (OSError(int(found[1]), found[2], path) if found else OSError(f"{path}: {error}")) from error
 
 
 def _write(file: h5py.File, weights: dict[str, list[model_layers.NamedVariable]], values: Mapping[str, np.ndarray]) -> None:

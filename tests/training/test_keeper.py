@@ -5,6 +5,7 @@ import math
 import os
 import random
 
+import h5py
 import keras
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from stand_in import Weights
 from mrcnn.training import keeper, session, state
 from mrcnn.training.memory import Memory
 from mrcnn.training.runs import Run
+from mrcnn.weights import legacy_h5
 
 
 class Wait(keras.callbacks.Callback):
@@ -167,6 +169,41 @@ def test_failed_write_leaves_what_was_there(keep, monkeypatch):
     with open(path) as file:
         assert json.load(file) == {"a": 1}
     assert not [f for f in files(keep) if "partial" in f]
+
+
+@pytest.mark.parametrize("failing", ["os.fsync", "numpy.savez", "h5py.File.close"])
+def test_a_full_disk_keeps_the_checkpoint_before_and_says_so(keep, monkeypatch, failing):
+    class Hdf5(Weights):
+        def save_weights(self, path):
+            layer = keras.layers.Dense(1, name="a")
+            layer.build((None, 1))
+            legacy_h5.save(keras.Sequential([keras.Input((1,)), layer]), path)
+
+    def full(*args, **kwargs):
+        raise OSError(28, "No space left on device")
+
+    def full_at_close(file):  # what h5py 3.16 raised on a full tmpfs
+        close(file)
+        raise RuntimeError("Disable slist on flush dest failure failed (…, errno = 28, error message = 'No space left on device', buf = 0x55)")
+
+    keep.model = Hdf5()
+    keep.save_epoch(1, {})
+    before, close = files(keep), h5py.File.close
+    with monkeypatch.context() as patch:
+        patch.setattr(failing, full_at_close if failing.endswith("close") else full)
+        with pytest.raises(OSError, match=r"of epoch 2 could not be.*No space left.*last complete checkpoint is \S+_0001.h5.*--weights last"):
+            keep.save_epoch(2, {})
+    assert [f for f in files(keep) if "_0002" not in f] == before and find(keep) == "mask_rcnn_tiny_0001.h5"
+    keep.save_epoch(2, {})
+    assert find(keep) == "mask_rcnn_tiny_0002.h5"
+
+
+def test_a_stage_that_goes_on_knows_the_checkpoint_before(keep):
+    keep.save_epoch(1, {})
+    again = keeper.Keeper(Run(keep.run.log_dir, keep.run.checkpoint_path, 1), Memory(), {})
+    again.begin(Weights(), None, [])
+    with pytest.raises(FloatingPointError, match="the last one is .*_0001.h5"):
+        again.save_epoch(2, {"loss": math.nan})
 
 
 def test_callbacks_get_back_what_changed_and_keep_what_they_were_made_with(keep):
