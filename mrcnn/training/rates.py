@@ -28,12 +28,13 @@ class Rates(keras.callbacks.Callback):
         self.stage, self.start, self.steps_per_epoch = stage, start, steps_per_epoch
         self.factor = 1.0  # of others
         self.current: float | None = None
-        self._first_step, self._offset = first_step, 0
+        self._first_step, self._offset, self._begun = first_step, 0, False
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
-        """Without a schedule: the rate where the training was left."""
-        if not self.stage.moves:
+        """Without a schedule: the rate where the training was left. An epoch that goes on is a fit by itself, after which the rate is others'."""
+        if not self.stage.moves and not self._begun:
             self._set(self.stage.learning_rate if self.current is None else self.current)
+        self._begun = True
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Note where the epoch lies in the stage."""
@@ -50,7 +51,7 @@ class Rates(keras.callbacks.Callback):
         self._set(self.stage.rate(self._offset + batch, self.steps_per_epoch) * self.factor)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Show the rate among the figures, and note what others have made of it."""
+        """Show the rate among the figures."""
         if logs is not None:
             logs["learning_rate"] = metrics.learning_rate(self.model.optimizer)
 

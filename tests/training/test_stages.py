@@ -109,6 +109,17 @@ def test_plateau_that_halves_the_rate_halves_what_follows(schedule):
     assert later[0] == pytest.approx(0.1 / 4, rel=1e-5)
 
 
+def test_what_a_plateau_made_of_the_rate_outlasts_the_fit_of_an_epoch_that_went_on():
+    rates = Rates(Stage("all", 0.1, 3), 0, 2, first_step=1)
+    rates.set_model(Model())
+    rates.resume({"factor": 1.0, "current": 0.05})
+    rates.on_train_begin()
+    assert float(rates.model.optimizer.learning_rate.numpy()) == pytest.approx(0.05)
+    rates.model.optimizer.learning_rate = 0.025
+    rates.on_train_begin()  # of the epochs after
+    assert float(rates.model.optimizer.learning_rate.numpy()) == pytest.approx(0.025)
+
+
 def test_rate_is_among_the_figures_of_the_epoch():
     rates, logs = Rates(Stage("all", 0.25, 1), 0, 1), {}
     rates.set_model(Model())
