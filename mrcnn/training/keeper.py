@@ -170,10 +170,13 @@ class Keeper:
 
 
 def best_of(states: Sequence[tuple[str, dict[str, Any]]], figure: str) -> str | None:
-    """Of states (path, facts) the one whose figure is best: least for a loss, else greatest; None where no epoch has the figure."""
+    """Of states (path, facts), the furthest first, the one whose figure is best: least for a loss, else greatest; None where no epoch has the figure.
+
+    Of equal ones the earliest: an epoch in which the mAP was not measured repeats the figure of the one before.
+    """
     sign = -1.0 if "loss" in figure else 1.0
     found = [(sign * facts["logs"][figure], path) for path, facts in states if math.isfinite(facts.get("logs", {}).get(figure, math.nan))]
-    return max(found)[1] if found else None
+    return max(reversed(found), key=lambda item: item[0])[1] if found else None
 
 
 def seeds(model: keras.Model) -> dict[str, np.ndarray]:

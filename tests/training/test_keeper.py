@@ -104,6 +104,14 @@ def test_keep_last_and_best(keep, best, kept):
     assert left == [f"mask_rcnn_tiny_{n:04d}.h5" for n in (*kept, 9)]
 
 
+def test_of_equal_figures_the_epoch_that_was_measured_is_kept(keep):
+    keep.keep_last, keep.keep_best = 1, "val_map"
+    for epoch, score in enumerate([0.5, 0.5, 0.25, 0.25], start=1):  # the mAP of every second epoch, repeated in the next
+        keep.save_epoch(epoch, {})
+        keep.finish_epoch({"val_map": score}, ended=False)
+    assert [f for f in files(keep) if f.endswith(".h5")] == ["mask_rcnn_tiny_0001.h5", "mask_rcnn_tiny_0004.h5"]
+
+
 def find(keep, whole_epochs=False):
     folder = os.path.dirname(keep.run.log_dir)
     return os.path.relpath(session.last(folder, "Tiny", describe=lambda path: None, whole_epochs=whole_epochs), keep.run.log_dir)
