@@ -5,7 +5,7 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -61,6 +61,7 @@ class MeanAveragePrecisionCallback(keras.callbacks.Callback):
         self.image_ids = spread(np.asarray(dataset.image_ids), dataset_limit)
         self.result: MeanAveragePrecision | None = None
         self.ema_result: MeanAveragePrecision | None = None
+        self._figures: dict[str, float] = {}  # what the logs of the next epochs repeat
         self._loaded_epoch = 0
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
@@ -80,11 +81,22 @@ class MeanAveragePrecisionCallback(keras.callbacks.Callback):
             self.result = self.calculate()
             self._say(f"mAP at epoch {epoch + 1} is: {self.result.map}")
             self._say(self._details())
-        if logs is not None and self.result is not None:
-            logs[LOG_NAME] = logs[SHORT_LOG_NAME] = self.result.map
-            logs[PER_IMAGE_LOG_NAME] = self.result.per_image
-        if logs is not None and self.ema_result is not None:
-            logs[EMA_LOG_NAME] = self.ema_result.map
+            self._figures = {LOG_NAME: self.result.map, SHORT_LOG_NAME: self.result.map, PER_IMAGE_LOG_NAME: self.result.per_image}
+            if self.ema_result is not None:
+                self._figures[EMA_LOG_NAME] = self.ema_result.map
+        if logs is not None:
+            logs.update(self._figures)
+
+    def recall(self, epochs: Iterable[Mapping[str, float]]) -> None:
+        """Go on with the figures of a run, so that an epoch without calculation repeats them in another process too.
+
+        Args:
+            epochs: Figures of the run's epochs, the last one first.
+        """
+        for logs in () if self._figures else epochs:
+            self._figures = {name: logs[name] for name in (LOG_NAME, SHORT_LOG_NAME, PER_IMAGE_LOG_NAME, EMA_LOG_NAME) if name in logs}
+            if self._figures:
+                return
 
     def calculate(self) -> MeanAveragePrecision:
         """Detect on the subset with the weights the inference model has, and measure."""

@@ -140,6 +140,11 @@ def paths(run_dir: str) -> Iterator[str]:
     yield from (os.path.join(folder, name) for _, _, name in found)
 
 
+def figures(run_dir: str) -> Iterator[dict[str, float]]:
+    """Figures of a run's epochs, the last one first."""
+    yield from (facts.get("logs", {}) for path in paths(run_dir) if (facts := facts_of(path)))
+
+
 def position(path: str) -> tuple[int, int]:
     """Finished epochs and steps of the next one that a state's name tells."""
     match = _NAME.fullmatch(os.path.basename(path))

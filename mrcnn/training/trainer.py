@@ -13,7 +13,7 @@ from mrcnn.config import Config
 from mrcnn.data import anchor_grid, loader, pipeline
 from mrcnn.data.dataset import Dataset
 from mrcnn.log import log
-from mrcnn.training import average, callbacks, guard, metrics, recorder
+from mrcnn.training import average, callbacks, guard, metrics, recorder, state
 from mrcnn.training.feed import Feed
 from mrcnn.training.keeper import Checkpoint, EpochDone, Keeper, StageOver
 from mrcnn.training.leaving import Leaving, Left
@@ -120,6 +120,8 @@ def fit(
     finite = guard.NonFinite(train.batches.dataset, train.batches.config.ON_NON_FINITE, step)
     order = [rates, finite, Checkpoint(keeper), *after, done, leaving]
     if resume is not None:
+        for callback in of_map:
+            callback.recall(state.figures(keeper.run.log_dir))
         done.noted, done.after = noted, after
         done.means = {name: array for name, array in resume.arrays.items() if name.startswith("metric/")} if step else {}
         done.pending = _pending(model, validation, resume)

@@ -10,7 +10,8 @@ import tiny
 
 from mrcnn.data import augment
 from mrcnn.mask_rcnn import MaskRCNN
-from mrcnn.training import session, trainer
+from mrcnn.training import session, state, trainer
+from mrcnn.training.mean_average_precision import MeanAveragePrecisionCallback
 from mrcnn.training.session import Session
 from mrcnn.training.stages import Stage
 from mrcnn.training.state import State
@@ -143,3 +144,16 @@ def test_a_resume_says_where_images_or_augmentation_are_others(now, says, capsys
 def test_a_resume_asks_a_state_of_an_older_version_for_nothing_it_has_not(capsys):
     Session._compare(State("", "", {}, {"order": {"images": 6}}), order(Squares()))
     assert not capsys.readouterr().out
+
+
+def test_an_epoch_without_a_map_repeats_the_figure_of_the_one_before_in_another_process(tmp_path):
+    for epoch, logs in ((1, {"val_map": 0.25}), (2, {"val_map": 0.5, "loss": 1.0}), (3, {"loss": 0.5})):
+        state.write_facts(state.facts_path(str(tmp_path), epoch, 0), {"epoch": epoch, "step": 0, "weights": "", "logs": logs})
+    callback = MeanAveragePrecisionCallback.__new__(MeanAveragePrecisionCallback)
+    callback.every, callback._figures, logs = 2, {}, {}
+    callback.recall(state.figures(str(tmp_path)))
+    callback.on_epoch_end(4, logs)
+    assert logs == {"val_map": 0.5}
+    callback.recall([{"val_map": 0.0}])  # what it has measured or recalled itself is newer
+    callback.on_epoch_end(6, logs)
+    assert logs == {"val_map": 0.5}
