@@ -171,16 +171,25 @@ def _chosen(
         return ids, [(ids[label], name) for label, name in names.items()]
     if isinstance(classes, str):
         raise ValueError(f"classes={classes!r}: a list of names is expected, such as [{classes!r}].")
+    known = ", ".join(names.values()) or "none"
     if isinstance(classes, Dataset):
         table = [(info["id"], info["name"]) for info in classes.class_info[1:]]
         ids = {name: class_id for class_id, name in table}
+        report.absent = [name for name in ids if name not in names.values()]
+        if names and len(report.absent) == len(ids):
+            raise ValueError(
+                f"{report.path} has none of the classes of the data set given as classes ({', '.join(ids) or 'none'}). It has: {known}. Read it "
+                "with the options that gave that one its names (class_name, say), or rename its classes: classes={its name: their name}."
+            )
         return {label: ids[name] for label, name in names.items() if name in ids}, table
+    if not len(classes):
+        raise ValueError(f"classes={classes!r} takes no class of {report.path}. It has: {known}. None takes all.")
     renamed = dict(classes) if isinstance(classes, Mapping) else {name: name for name in classes}
     wanted = {label: renamed[key] for label, name in names.items() if (key := _key(name, renamed)) is not None}
     unknown = [key for key in renamed if not any(_key(name, [key]) is not None for name in names.values())]
     if unknown and (listed or not wanted):
-        known = ", ".join(names.values())
-        raise ValueError(f"{report.path} has no class {', '.join(map(repr, unknown))}. It has: {known or 'none'}.")
+        raise ValueError(f"{report.path} has no class {', '.join(map(repr, unknown))}. It has: {known}.")
+    report.absent = unknown
     ids: dict[str, Any] = {}
     for name in renamed.values():
         first = next((label for label, ours in wanted.items() if ours == name), None)

@@ -83,6 +83,7 @@ class Report:
         unread: {what: count} of entries that are no masks, such as points.
         notes: {what is so: count} of anything else.
         other_classes: {name: count} of instances whose class was not asked for.
+        absent: names of classes that were asked for and that the source doesn't have.
         missing: names of images that are not there.
         unreadable: images whose file can't be read.
     """
@@ -102,6 +103,7 @@ class Report:
         self.unread: Counter[str] = Counter()
         self.notes: Counter[str] = Counter()
         self.other_classes: Counter[str] = Counter()
+        self.absent: list[str] = []
         self.missing: list[str] = []
         self.unreadable: list[str] = []
 
@@ -144,9 +146,12 @@ class Report:
             logger.warning("%s: %d entries are %s, which are not read.", self.path, count, what)
         for what, count in sorted(self.notes.items()):
             logger.warning("%s: %d %s.", self.path, count, what)
+        if self.absent:
+            logger.warning("%s has no class %s, which was asked for.", self.path, ", ".join(map(repr, self.absent)))
         if self.other_classes:
             named = ", ".join(f"{name} ({count})" for name, count in self.other_classes.most_common())
-            logger.info("%s: instances of classes not asked for are left out: %s.", self.path, named)
+            level = logging.WARNING if self.other_classes.total() + len(self.broken) >= self.total else logging.INFO  # all of them
+            logger.log(level, "%s: instances of classes not asked for are left out: %s.", self.path, named)
 
 
 def read_json(path: str, expected: str) -> Any:

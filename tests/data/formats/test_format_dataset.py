@@ -47,6 +47,23 @@ def test_a_data_set_gives_its_classes_and_ids(tmp_path):
     assert val.report.other_classes == {"plum": 1}
 
 
+def test_a_source_without_any_of_the_classes_is_refused(tmp_path):
+    train = formats.load("labelme", fruit(tmp_path / "train"), classes={"nut": "seed", "fig": "soft"})
+    val = labelme(tmp_path / "val", ("nut", SQUARE))
+    with pytest.raises(ValueError, match=r"has none of the classes of the data set given as classes \(seed, soft\). It has: nut. Read it with"):
+        formats.load("labelme", val, classes=train)
+    with pytest.raises(ValueError, match=r"classes=\[\] takes no class of .* It has: nut. None takes all."):
+        formats.load("labelme", val, classes=[])
+
+
+def test_classes_that_a_part_lacks_are_named(tmp_path, caplog):
+    train = formats.load("labelme", fruit(tmp_path / "train"))
+    formats.load("labelme", labelme(tmp_path / "val", ("nut", SQUARE)), classes=train)
+    formats.load("labelme", labelme(tmp_path / "more", ("nut", SQUARE)), classes=["nut", "plum"])
+    assert f"{tmp_path / 'val'} has no class 'date', 'fig', which was asked for." in caplog.text
+    assert f"{tmp_path / 'more'} has no class 'plum', which was asked for." in caplog.text
+
+
 def test_listed_classes_keep_their_ids_when_selected(tmp_path):
     photo(tmp_path / "a.jpg")
     categories = [{"id": 4, "name": "nut, shelled"}, {"id": 9, "name": "fig"}, {"id": 11, "name": "date"}]
