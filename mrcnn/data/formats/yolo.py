@@ -75,7 +75,7 @@ def _beside(folder: str) -> str:
 
 def _instances(file: str, size: tuple[int, int], report: Report) -> list[Instance]:
     instances = []
-    with open(file, encoding="utf-8", errors="replace") as lines:
+    with open(file, encoding="utf-8-sig", errors="replace") as lines:  # Windows' editors begin a file with a mark
         for number, line in enumerate(lines, start=1):
             words, where = line.split(), f"line {number}"
             if not words:

@@ -26,6 +26,11 @@ def test_shares_become_pixels(tmp_path):
     assert masks_of(dataset) == ([rectangle(1, 1, 3, 4), rectangle(0, 0, 6, 8)], [2, 1])
 
 
+def test_the_mark_that_windows_editors_put_before_a_text_costs_no_object(tmp_path):
+    dataset = formats.load("yolo", write(tmp_path, f"\ufeff0 {SQUARE}\r\n1 {SQUARE}\r\n", "\ufeffnames: [nut, fig]\n"))
+    assert masks_of(dataset)[1] == [1, 2] and not dataset.report.broken
+
+
 def test_parts_have_folders_of_their_own(tmp_path):
     write(tmp_path, f"0 {SQUARE}", "names:\n  0: nut\n  1: fig\n", part="val")
     dataset = formats.load("yolo", tmp_path / "images" / "val")
