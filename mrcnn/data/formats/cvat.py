@@ -56,7 +56,7 @@ def _root(path: str) -> ElementTree.Element:
         root = ElementTree.parse(path).getroot()
     except FileNotFoundError:
         raise FileNotFoundError(f"{path} is not there: {EXPECTED} is expected.") from None
-    except ElementTree.ParseError as error:
+    except (ElementTree.ParseError, LookupError) as error:  # the latter: an encoding that nobody knows
         raise ValueError(f"{path} is no XML ({error}): {EXPECTED} is expected. Unpack and export it again.") from error
     if root.tag != "annotations":
         raise ValueError(f"{path} begins with <{root.tag}>: {EXPECTED} is expected.")
@@ -109,6 +109,8 @@ def _shape(entry: ElementTree.Element, size: tuple[int, int]) -> shapes.Shape:
 def _mask(given: dict[str, str], size: tuple[int, int]) -> shapes.Shape:
     """Read a mask: counts along the rows of its box, beginning with background."""
     left, top, width, height = (int(float(given[name])) for name in ("left", "top", "width", "height"))
+    if width > size[1] or height > size[0]:  # before it takes the memory it claims
+        raise ValueError(f"a mask is at most as large as its image, {size[1]} x {size[0]} pixels; got {width} x {height}")
     counts = np.array([int(count) for count in given["rle"].split(",") if count.strip()], np.int64)
     if min(width, height) < 1 or counts.min(initial=0) < 0 or counts.sum() != width * height:
         raise ValueError(f"run lengths of a box of {width} x {height} pixels are expected; the counts add up to {counts.sum()}")

@@ -172,7 +172,7 @@ def read_json(path: str, expected: str) -> Any:
     try:
         with open(path, encoding="utf-8-sig") as file:
             return json.load(file)
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ValueError(f"{path} is no JSON ({error}): {expected} is expected. Export it again.") from error
 
 

@@ -49,6 +49,18 @@ def test_a_mask_runs_along_the_rows_of_its_box(tmp_path):
     assert masks_of(dataset)[0] == [[[2, 4], [2, 5], [3, 4], [3, 5]]]
 
 
+def test_a_mask_larger_than_its_image_is_left_out_before_it_takes_memory(tmp_path):
+    bomb = '<mask label="nut" rle="0,1000000000000" left="0" top="0" width="1000000" height="1000000"/>'
+    dataset = formats.load("cvat", write(tmp_path, SQUARE.format("nut", ""), bomb))
+    assert len(masks_of(dataset)[0]) == 1 and "8 x 6 pixels; got 1000000 x 1000000" in dataset.report.broken[0]
+
+
+def test_an_unknown_encoding_is_refused(tmp_path):
+    (tmp_path / "annotations.xml").write_text('<?xml version="1.0" encoding="klingon"?><annotations/>')
+    with pytest.raises(ValueError, match="is no XML .*klingon"):
+        formats.load("cvat", str(tmp_path / "annotations.xml"))
+
+
 def test_shapes_of_a_group_and_label_are_one_object(tmp_path):
     box = '<box label="nut" xtl="6" ytl="0" xbr="8" ybr="1" group_id="4"/>'
     mask = '<mask label="nut" rle="0, 1" left="0" top="5" width="1" height="1" group_id="4"/>'

@@ -119,6 +119,13 @@ def read(kind, path):
         assert len(str(error)) > 40
 
 
+@pytest.mark.parametrize("kind", ["coco", "labelme", "via"])
+def test_lists_without_end_are_no_json(kind, tmp_path):
+    (tmp_path / "a.json").write_text("[" * 100_000)
+    with pytest.raises(ValueError, match="a.json is no JSON"):
+        formats.load(kind, tmp_path / "a.json")
+
+
 @pytest.mark.parametrize("kind", FILES)
 @pytest.mark.filterwarnings("error")
 def test_any_value_replaced_by_junk(kind, tmp_path):
