@@ -18,7 +18,7 @@ Classes = Sequence[str] | Mapping[str, str] | Dataset | None
 class FormatDataset(Dataset):
     """Photos and instances that a format's files describe. Masks are decoded in `load_mask`, and never kept.
 
-    `image_info` of a photo holds, besides the usual: height, width, file (which describes it) and instances, a list of
+    `image_info` of a photo holds, besides the usual: height, width, name (that the file gives it), file (which describes it) and instances, a list of
     `parsed.Instance` whose labels are the class ids of the photo's source.
 
     Attributes:
@@ -61,7 +61,7 @@ class FormatDataset(Dataset):
             size = photo.size or _size(path, report)
             if size is not None:
                 kept = _kept(photo, size, names, chosen, report)
-                self.add_image(source, photo.id, path, height=size[0], width=size[1], file=photo.file, instances=kept)
+                self.add_image(source, photo.id, path, height=size[0], width=size[1], name=photo.name, file=photo.file, instances=kept)
         if absent and not self.image_info:
             where = ", ".join(dict.fromkeys(places)) or f"the folder of {found.photos[0].file}"
             raise FileNotFoundError(

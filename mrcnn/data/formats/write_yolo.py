@@ -9,6 +9,7 @@ from collections import Counter
 
 import numpy as np
 
+from mrcnn import files
 from mrcnn.data.dataset import Dataset
 from mrcnn.data.formats import photos, writing
 from mrcnn.data.formats.outline import outline
@@ -74,9 +75,13 @@ def _line(one: Object, height: int, width: int) -> str:
 
 
 def _place(photo: str, folder: str, how: str) -> None:
+    """Put a photo into a folder, in the place of what has its name there: of a link, not of the photo that this leads to."""
     os.makedirs(folder, exist_ok=True)
     target = os.path.join(folder, os.path.basename(photo))
-    if how == "copy":
-        shutil.copyfile(photo, target)
-    elif not os.path.lexists(target):
-        os.symlink(os.path.abspath(photo), target)
+    if os.path.exists(target) and os.path.samefile(photo, target) and (how == "link" or not os.path.islink(target)):
+        return
+    with files.replacing(target, sync=False) as temporary:
+        if how == "copy":
+            shutil.copyfile(photo, temporary)
+        else:
+            os.symlink(os.path.abspath(photo), temporary)

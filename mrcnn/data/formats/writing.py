@@ -12,6 +12,7 @@ from typing import IO, Any, NamedTuple
 import numpy as np
 
 from mrcnn import files
+from mrcnn.data import samples
 from mrcnn.data.dataset import Dataset
 from mrcnn.data.formats import photos, shapes
 from mrcnn.ops import rle
@@ -66,7 +67,7 @@ def size(dataset: Dataset, image_id: int) -> tuple[int, int]:
 
 
 def objects(dataset: Dataset, image_id: int, height: int, width: int, left_out: Counter[str]) -> Iterator[Object]:
-    """Return the instances of an image: outlines where a reader kept them, else what load_mask gives.
+    """Return the instances of an image: outlines where a reader kept them, else what load_rles or load_mask gives, upright.
 
     Those that are broken or empty are left out and counted; a broken one is named in the log.
     """
@@ -85,15 +86,16 @@ def objects(dataset: Dataset, image_id: int, height: int, width: int, left_out: 
             else:
                 left_out["their masks are empty"] += 1
         return
-    masks, class_ids = dataset.load_mask(image_id)
-    for number, class_id in enumerate(np.asarray(class_ids).tolist()):
-        mask = masks[..., number]
-        if mask.shape != (height, width):
-            raise ValueError(
-                f"Image {info['id']} is {height} px high and {width} wide, its masks {mask.shape[0]} and {mask.shape[1]}. They must agree."
-            )
-        if mask.any():
-            encoded = rle.encode_coco(mask)
+    found = samples.instances(dataset, image_id)  # run lengths where it has them, upright
+    if len(found.class_ids) and found.shape != (height, width):
+        raise ValueError(
+            f"Image {info['id']} is {height} px high and {width} wide, its masks {found.shape[0]} and {found.shape[1]}. They must agree."
+        )
+    for number, class_id in enumerate(found.class_ids.tolist()):
+        if class_id == 0:
+            raise ValueError(f"Image {info['id']}: an instance has class id 0, the background. Ids of classes start at 1.")
+        encoded = rle.encode_coco(found.masks[..., number]) if isinstance(found.masks, np.ndarray) else rle.checked_coco(found.masks[number])
+        if rle.area_coco(encoded):
             yield Object(abs(class_id), class_id < 0, shapes.CocoRuns(encoded), encoded, ())
         else:
             left_out["their masks are empty"] += 1

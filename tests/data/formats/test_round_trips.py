@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 import pytest
 from format_files import photo, shared, write_json
+from PIL import Image
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
@@ -274,3 +275,84 @@ def test_photos_are_copied_as_they_are(tmp_path):
     for info in source.image_info:
         copied = tmp_path / "y" / "images" / info["path"].split("/")[-1]
         assert not copied.is_symlink() and np.array_equal(cv2.imread(str(copied)), cv2.imread(info["path"]))
+
+
+def test_a_copy_takes_the_place_of_a_link_and_leaves_the_photo_that_it_led_to(tmp_path):
+    sets = []
+    for name, grey in (("a", 90), ("b", 200)):
+        photo(tmp_path / name / "one.jpg")
+        cv2.imwrite(str(tmp_path / name / "one.jpg"), np.full((20, 30, 3), grey, np.uint8))
+        drawn = Drawn()
+        drawn.add_image("drawn", "one.jpg", path=str(tmp_path / name / "one.jpg"))
+        drawn.prepare()
+        sets.append(drawn.subset([3]))
+    originals = [(tmp_path / name / "one.jpg").read_bytes() for name in "ab"]
+    placed = tmp_path / "y" / "images" / "one.jpg"
+    for number, how in ((0, "link"), (1, "copy"), (0, "link"), (1, "link"), (1, "link")):
+        formats.save("yolo", sets[number], tmp_path / "y", photos_as=how, overwrite=True)
+        assert placed.is_symlink() == (how == "link") and placed.read_bytes() == originals[number]
+        assert [(tmp_path / name / "one.jpg").read_bytes() for name in "ab"] == originals
+    assert sorted(one.name for one in placed.parent.iterdir()) == ["one.jpg"]
+
+
+def test_photos_may_stay_in_the_folder_that_is_written(tmp_path):
+    photo(tmp_path / "y" / "images" / "a.jpg")
+    (tmp_path / "y" / "labels").mkdir()
+    (tmp_path / "y" / "labels" / "a.txt").write_text("0 0 0 1 0 1 1")
+    before = (tmp_path / "y" / "images" / "a.jpg").read_bytes()
+    for how in ("copy", "link"):
+        formats.save("yolo", formats.load("yolo", tmp_path / "y"), tmp_path / "y", photos_as=how, overwrite=True)
+        assert not (tmp_path / "y" / "images" / "a.jpg").is_symlink() and (tmp_path / "y" / "images" / "a.jpg").read_bytes() == before
+
+
+def test_images_without_a_photo_keep_their_names(tmp_path):
+    content = {
+        "images": [{"id": 17, "file_name": "street/b.jpg", "height": 6, "width": 8}],
+        "annotations": [{"id": 1, "image_id": 17, "category_id": 1, "segmentation": [[1, 1, 4, 1, 4, 3]]}],
+        "categories": [{"id": 1, "name": "nut"}],
+    }
+    source = formats.load("coco", write_json(tmp_path / "a.json", content), keep_missing=True)
+    formats.save("coco", source, tmp_path / "b.json")
+    assert json.loads((tmp_path / "b.json").read_text())["images"] == content["images"]
+    formats.save("yolo", source, tmp_path / "y")
+    assert (tmp_path / "y" / "labels" / "b.txt").is_file()
+    formats.save("imaterialist", source, tmp_path / "c.csv")
+    assert (tmp_path / "c.csv").read_text().splitlines()[1].startswith("street/b.jpg,")
+
+
+class Runs(Drawn):
+    """As Drawn, with run lengths and no planes."""
+
+    def load_rles(self, image_id):
+        masks, class_ids = super().load_mask(image_id)
+        return rle.encode_coco(masks), class_ids
+
+    def load_mask(self, image_id):
+        raise AssertionError("planes were asked for")
+
+
+def test_run_lengths_are_written_without_planes(tmp_path):
+    written = formats.save("coco", Runs(), tmp_path / "a.json")
+    assert written == formats.save("coco", Drawn(), tmp_path / "b.json")
+    assert (tmp_path / "a.json").read_text() == (tmp_path / "b.json").read_text()
+
+
+def test_masks_drawn_on_the_stored_pixels_are_written_upright(tmp_path):
+    photo(tmp_path / "a.jpg", 20, 30)
+    with Image.open(tmp_path / "a.jpg") as image:
+        exif = image.getexif()
+        exif[0x0112] = 3
+        image.save(tmp_path / "turned.jpg", exif=exif)
+    drawn = Drawn()
+    drawn.add_image("drawn", 7, path=str(tmp_path / "turned.jpg"), mask_frame="stored")
+    drawn.prepare()
+    formats.save("coco", drawn.subset([3]), tmp_path / "a.json")
+    masks = formats.load("coco", tmp_path / "a.json").load_mask(0)[0]
+    assert np.array_equal(masks, drawn.load_mask(3)[0][::-1, ::-1, :3])
+
+
+def test_the_background_is_no_class_to_write(tmp_path):
+    drawn = Drawn()
+    drawn.load_mask = lambda image_id: (np.ones((20, 30, 1), bool), np.array([0]))
+    with pytest.raises(ValueError, match="Image one: an instance has class id 0"):
+        formats.save("coco", drawn, tmp_path / "a.json")
