@@ -40,7 +40,7 @@ def read(path: str, report: Report) -> Parsed:
         where = f"annotation {entry['id']}" if isinstance(entry, dict) and "id" in entry else f"annotation number {number + 1}"
         try:
             photo = _photo_of(entry, photos)
-            photo.instances.append(_instance(entry, where, labels, photo.size))
+            photo.instances.append(_instance(entry, where, labels, photo.size, report))
         except (ValueError, TypeError) as error:
             report.bad(path, where, str(error))
     return Parsed(list(photos.values()), labels, _folders(path))
@@ -92,17 +92,22 @@ def _photo_of(entry: Any, photos: dict[Any, Photo]) -> Photo:
     return photo
 
 
-def _instance(entry: dict[str, Any], where: str, labels: dict[int, str], size: tuple[int, int] | None) -> Instance:
+def _instance(entry: dict[str, Any], where: str, labels: dict[int, str], size: tuple[int, int] | None, report: Report) -> Instance:
     if _id(entry.get("category_id")) not in labels:
         raise ValueError(f"category_id {entry.get('category_id')!r} is not among the {len(labels)} categories")
     given = entry.get("attribute_ids") or ()
     attributes = tuple(_whole(one) for one in given) if isinstance(given, list | tuple) else ()
-    return Instance(_whole(entry["category_id"]), _shape(entry.get("segmentation"), size), where, bool(entry.get("iscrowd")), attributes)
+    shape = _shape(entry.get("segmentation"), size, report)
+    return Instance(_whole(entry["category_id"]), shape, where, bool(entry.get("iscrowd")), attributes)
 
 
-def _shape(given: Any, size: tuple[int, int] | None) -> shapes.Shape:
+def _shape(given: Any, size: tuple[int, int] | None, report: Report) -> shapes.Shape:
     if isinstance(given, list) and given:
         parts = given if isinstance(given[0], list) else [given]
+        specks = [part for part in parts if isinstance(part, list) and len(part) < 6]
+        if specks and len(specks) < len(parts) and not report.strict:  # tools leave them beside the object's true outline
+            parts = [part for part in parts if part not in specks]
+            report.notes["parts of outlines have fewer than 3 points and are left out"] += len(specks)
         return shapes.Polygons(tuple(parsed.polygon(part) for part in parts))
     if not isinstance(given, dict):
         raise ValueError(f"a segmentation as polygons or run lengths is expected; got {str(given)[:60]}")

@@ -165,3 +165,13 @@ def test_attributes_are_kept():
     given = json.loads(shared("fashionpedia_sample/sample.json").read_text())["annotations"]
     assert sorted(one.attributes for one in instances) == sorted(tuple(one["attribute_ids"]) for one in given)
     assert len(instances) == 12 and any(one.attributes for one in instances)
+
+
+def test_a_speck_beside_an_outline_costs_the_speck_alone(tmp_path):
+    path = write(tmp_path, annotation(1, [SQUARE, [6, 5, 7, 5], []]), annotation(2, [[6, 5, 7, 5]]))
+    dataset = formats.load("coco", path)
+    assert masks_of(dataset)[0] == [rectangle(1, 1, 3, 4)]
+    assert dataset.report.broken == ["annotation 2: a polygon has at least 3 points; got 2"]
+    assert dataset.report.notes == {"parts of outlines have fewer than 3 points and are left out": 2}
+    with pytest.raises(ValueError, match="annotation 1: a polygon has at least 3 points; got 2"):
+        formats.load("coco", path, strict=True)
