@@ -84,8 +84,31 @@ def header(path: str | os.PathLike) -> Header:
         ValueError: the file holds no image, or is of a format that OpenCV alone can read.
     """
     path = os.fspath(path)
-    with _naming(path), _opened(path) as image:
-        return _header(image)
+    with _naming(path), opened(path) as image:
+        return header_of(image)
+
+
+@contextlib.contextmanager
+def opened(file: str | io.BytesIO) -> Iterator[Image.Image]:
+    """Open an image whose size we check ourselves: Pillow's own limit, a global, warns before ours and can't be raised per call."""
+    with _pillow:
+        before, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+        try:
+            image = Image.open(file)
+        finally:
+            Image.MAX_IMAGE_PIXELS = before
+    with image:
+        yield image
+
+
+def header_of(image: Image.Image) -> Header:
+    """As `header`, of an image that Pillow has opened."""
+    orientation = image.getexif().get(_ORIENTATION, 1)
+    orientation = orientation if orientation in range(1, 9) else 1
+    width, height = image.size
+    if image.format == "TIFF" and orientation >= 5:  # Pillow has turned the size already
+        height, width = width, height
+    return Header(height, width, image.mode, orientation, image.format or "")
 
 
 def read(path: str | os.PathLike, channels: int = 3) -> np.ndarray:
@@ -119,7 +142,7 @@ def read(path: str | os.PathLike, channels: int = 3) -> np.ndarray:
         raise ValueError(f"Image file is empty: {path}")
     with _naming(path):
         try:
-            with _opened(io.BytesIO(data)) as image:
+            with opened(io.BytesIO(data)) as image:
                 rgb, alpha = _decode(data, image, path, with_alpha=channels == 4)
         except UnidentifiedImageError:  # OpenCV has formats of its own
             rgb, alpha = _decode_with_opencv(data, path, cv2.IMREAD_COLOR), None
@@ -186,28 +209,6 @@ def _naming(path: str) -> Iterator[None]:
         raise ValueError(f"Not an image, or a damaged one: {path} ({type(error).__name__}: {error})") from error
 
 
-@contextlib.contextmanager
-def _opened(file: str | io.BytesIO) -> Iterator[Image.Image]:
-    """Open an image whose size we check ourselves: Pillow's own limit, a global, warns before ours and can't be raised per call."""
-    with _pillow:
-        before, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
-        try:
-            image = Image.open(file)
-        finally:
-            Image.MAX_IMAGE_PIXELS = before
-    with image:
-        yield image
-
-
-def _header(image: Image.Image) -> Header:
-    orientation = image.getexif().get(_ORIENTATION, 1)
-    orientation = orientation if orientation in range(1, 9) else 1
-    width, height = image.size
-    if image.format == "TIFF" and orientation >= 5:  # Pillow has turned the size already
-        height, width = width, height
-    return Header(height, width, image.mode, orientation, image.format or "")
-
-
 def _check_pixels(path: str, height: int, width: int) -> None:
     limit = pixel_limit()
     if height * width > limit:
@@ -219,7 +220,7 @@ def _check_pixels(path: str, height: int, width: int) -> None:
 
 def _decode(data: bytes, image: Image.Image, path: str, *, with_alpha: bool) -> tuple[np.ndarray, np.ndarray | None]:
     """Return [H, W, 3] and, if asked for and there, alpha [H, W], both uint8 and upright."""
-    found = _header(image)
+    found = header_of(image)
     _check_pixels(path, found.height, found.width)
     if found.mode in ("I", "F") and found.format != "PNG":  # older versions of Pillow call a PNG of 16 bits "I"
         raise ValueError(

@@ -33,7 +33,7 @@ def check(survey: Survey, config: Config) -> Iterator[Finding]:
          "Read them with mrcnn.data.images.read, which turns them upright, and draw masks on the upright photo."),
         ("images.exif", "note", lambda p: p.file is not None and p.file.orientation != 1 and not _exif_ignored(p),
          "are turned by their EXIF tag", "Look at their pictures: masks must be drawn on the upright photo, as most annotation tools do."),
-        ("images.16_bit", "note", lambda p: p.file is not None and p.file.bits > 8, "have 16 bits a channel",
+        ("images.16_bit", "note", lambda p: p.file is not None and p.file.bits > 8 and p.problem is None, "have 16 bits a channel",
          "They become 8 bits. Where that leaves them dark, stretch their contrast in load_image."),
         ("images.grey", "note", _grey_among_colour(photos), "are grey among colour photos", "They are read as three equal channels."),
         ("images.cmyk", "note", lambda p: p.file is not None and p.file.kind == "CMYK", "are CMYK, for print",

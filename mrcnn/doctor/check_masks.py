@@ -47,7 +47,8 @@ def _unusable(survey: Survey) -> Iterator[Finding]:
         "load": ("masks.unreadable", "have masks that can't be loaded, and are left out", "See the message; the file or load_mask is at fault."),
         "form": ("masks.form", "have masks of another form, and are left out", "Return masks [height, width, N] and N class ids from load_mask."),
         "size": ("masks.size", "have masks of another size than the image, and are left out",
-                 "Draw masks in the size of load_image's result. Turned: look for height and width swapped, or an EXIF tag."),
+                 "Draw masks in the size of load_image's result. Turned: look for height and width swapped, or, where an EXIF tag turns the photos "
+                 'and masks were drawn on the unturned pixels, set dataset.mask_frame = "stored".'),
         "class_ids": ("classes.out_of_range", "have class ids out of range, and are left out",
                       f"Ids run from 1 to {survey.dataset.num_classes - 1} (negative for crowds), 0 is the background: add the class with "
                       "add_class, or map ids with map_source_class_id."),

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from mrcnn.data import images
+from mrcnn.data import images, reading
 from mrcnn.doctor import findings
 from mrcnn.doctor.findings import Finding
 from mrcnn.doctor.survey import Survey, photo_name
@@ -120,7 +120,7 @@ def _instances(survey: Survey, image_id: int) -> tuple[np.ndarray | None, np.nda
     """Return what `load_mask` gives where it has the form of masks, ids out of range and all; else None."""
     try:
         masks, class_ids = survey.dataset.load_mask(image_id)
-        masks, class_ids = np.asarray(masks) != 0, np.asarray(class_ids).astype(np.int64)
+        masks, class_ids = reading.turn(np.asarray(masks) != 0, survey.dataset.mask_orientation(image_id)), np.asarray(class_ids).astype(np.int64)
         return (masks if masks.ndim == 3 and class_ids.shape == masks.shape[2:] else None), class_ids
     except Exception:  # as in _picture: the photo alone is drawn then
         return None, np.zeros(0, np.int64)

@@ -9,9 +9,10 @@ import warnings
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
-ORIENTATION = 0x0112  # EXIF tag
+from mrcnn.data import reading
+
 BITS_PER_SAMPLE = 258  # TIFF tag
 
 #: The formats that a suffix promises, by Pillow's names.
@@ -67,15 +68,16 @@ def inspect(path: str | os.PathLike) -> PhotoFile:
             found.update(chunk)
     digest = found.hexdigest()
     try:
-        with _quiet(), Image.open(path) as image:
+        with _quiet(), reading.opened(path) as image:
+            stored = reading.header_of(image)
             kinds = {"RGB": "colour", "RGBA": "colour", "L": "grey", "LA": "grey", "1": "grey", "P": "palette", "PA": "palette", "CMYK": "CMYK"}
             kind = "grey" if image.mode in ("I", "F") or image.mode.startswith("I;16") else kinds.get(image.mode, "other")
             return PhotoFile(
-                digest, image.format or "", (image.height, image.width), int(image.getexif().get(ORIENTATION, 1)), kind,
+                digest, stored.format, (stored.height, stored.width), stored.orientation, kind,
                 image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info, _bits(image, head), getattr(image, "n_frames", 1),
                 _mislabelled(path, image.format),
             )  # fmt: skip
-    except (UnidentifiedImageError, Image.DecompressionBombError, OSError, ValueError, SyntaxError):
+    except Exception:  # Pillow's plugins raise whatever they like
         return PhotoFile(digest)  # load_image says what is wrong with it
 
 

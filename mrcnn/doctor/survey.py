@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from mrcnn.data import images, statistics
+from mrcnn.data import images, reading, statistics
 from mrcnn.data.dataset import Dataset, Subset
 from mrcnn.doctor import likeness, photo_files
 from mrcnn.ops import boxes as box_ops
@@ -267,11 +267,11 @@ def resized(shape: tuple[int, ...], config: Config) -> tuple[tuple[int, int], fl
 def _masks(dataset: Dataset, config: Config, photo: Photo) -> None:
     """Measure the instances of an image, or note why that is not possible."""
     try:
-        loaded = dataset.load_mask(photo.image_id)
+        loaded, turned = dataset.load_mask(photo.image_id), dataset.mask_orientation(photo.image_id)
     except Exception as error:  # whatever a user's load_mask raises
         photo.mask_problem = Problem("load", f"{type(error).__name__}: {error}")
         return
-    photo.mask_problem, masks, class_ids = _form(loaded, photo, dataset.num_classes)
+    photo.mask_problem, masks, class_ids = _form(loaded, photo, dataset.num_classes, turned)
     if masks is None:
         return
     valid = (class_ids != 0) & (np.abs(class_ids) < dataset.num_classes)
@@ -285,8 +285,8 @@ def _masks(dataset: Dataset, config: Config, photo: Photo) -> None:
     photo.instances = measure(masks[..., places], class_ids[places], places, config, unseen)
 
 
-def _form(loaded: Any, photo: Photo, num_classes: int) -> tuple[Problem | None, np.ndarray | None, np.ndarray | None]:
-    """Check what `load_mask` returned; returns the problem, and masks and class ids where they can be measured."""
+def _form(loaded: Any, photo: Photo, num_classes: int, orientation: int) -> tuple[Problem | None, np.ndarray | None, np.ndarray | None]:
+    """Check what `load_mask` returned; returns the problem, and masks (upright) and class ids where they can be measured."""
     if not isinstance(loaded, tuple | list) or len(loaded) != 2:
         return Problem("form", f"load_mask must return (masks, class_ids); got {type(loaded).__name__}"), None, None
     masks, class_ids = np.asarray(loaded[0]), np.asarray(loaded[1])
@@ -296,6 +296,7 @@ def _form(loaded: Any, photo: Photo, num_classes: int) -> tuple[Problem | None, 
     ids = class_ids.astype(np.int64)
     if not len(ids):
         return None, np.zeros((*photo.shape[:2], 0), bool), ids
+    masks = reading.turn(masks, orientation)
     if masks.shape[:2] != photo.shape[:2]:
         turned = masks.shape[:2] == photo.shape[1::-1]
         text = f"masks {masks.shape[0]} × {masks.shape[1]}, image {photo.shape[0]} × {photo.shape[1]}" + (" (turned)" if turned else "")

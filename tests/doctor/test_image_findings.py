@@ -6,6 +6,9 @@ import pytest
 from doctor_data import SIDE, Photos, bad, examine, only
 from PIL import Image
 
+from mrcnn.data import samples
+from mrcnn.ops import boxes as box_ops
+
 
 def names(report):
     return [finding.check for finding in report.findings]
@@ -43,11 +46,11 @@ def test_a_wrong_suffix_is_named_with_what_the_file_is(tmp_path):
     assert bad(report) == {} and finding(report, "images.mislabelled").examples == ("5: 0_5.png (is JPEG)",)
 
 
-def turned(tmp_path, photos, orientation):
+def turned(tmp_path, photos, orientation, name="turned.jpg"):
     """Save photo 2, 96 px high and SIDE wide as it is stored, with an EXIF tag."""
     exif = Image.Exif()
     exif[0x0112] = orientation
-    path = tmp_path / "turned.jpg"
+    path = tmp_path / name
     Image.fromarray(photos.images[2][:96]).save(path, exif=exif)
     photos.image_info[2]["path"] = str(path)
     return str(path)
@@ -70,6 +73,35 @@ def test_a_turned_photo_read_as_stored_is_a_warning(tmp_path):
     photos.masks[2] = [np.pad(np.ones((30, 30), bool), ((5, 61), (5, SIDE - 35)))]
     photos.classes[2] = [1]
     only(examine(photos), "images.exif_ignored")
+
+
+@pytest.mark.parametrize("orientation", [6, 3])
+def test_masks_on_the_stored_pixels_are_turned_as_in_training(tmp_path, orientation):
+    photos = Photos(12, folder=tmp_path)
+    turned(tmp_path, photos, orientation)
+    photos.image_info[2]["mask_frame"] = "stored"
+    mask = np.pad(np.ones((30, 40), bool), ((5, 61), (7, SIDE - 47)))
+    photos.masks[2], photos.classes[2] = [mask], [1]
+    report = examine(photos)
+    assert bad(report) == {}
+    expected = samples.load_instances(photos, 2)[0][..., 0]
+    assert report.surveys[0].photos[2].instances.boxes.tolist() == box_ops.from_masks(expected[..., None]).tolist()
+    photos.masks[2] = [mask.T]
+    assert "mask_frame" in only(examine(photos), "masks.size").advice
+
+
+def test_a_turned_tiff_is_read_upright(tmp_path):
+    photos = Photos(12, folder=tmp_path)
+    turned(tmp_path, photos, 6, "turned.tif")
+    photos.size_of_masks(2, SIDE, 96)
+    assert "images.exif_ignored" not in names(examine(photos))
+
+
+def test_an_orientation_that_is_none_turns_nothing(tmp_path):
+    photos = Photos(12, folder=tmp_path)
+    turned(tmp_path, photos, 0)
+    photos.size_of_masks(2, 96, SIDE)
+    assert "images.exif" not in names(examine(photos))
 
 
 def test_masks_drawn_on_a_photo_that_lies_on_its_side_are_of_another_size(tmp_path):
