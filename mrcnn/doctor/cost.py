@@ -68,9 +68,11 @@ class Cost:
         found = [
             f"{self.parameters / 1e6:.1f} million parameters; a forward pass ({size}): {self.forward_flops / 1e9:,.1f} GFLOP",
             f"a training step of all layers, estimated: {_seconds(self.seconds)} on this machine "
-            f"({self.rate / 1e9:,.0f} GFLOP/s in a matrix product just now), {self.memory / 1e9:.1f} GB of memory",
+            f"({self.rate / 1e9:,.0f} GFLOP/s in a matrix product just now: others can double the time), {self.memory / 1e9:.1f} GB of memory",
         ]
-        if self.measured_seconds is not None:
+        if self.measured_seconds is None:
+            found.append("measured: not yet; --measure (measure=True) takes some steps")
+        else:
             memory = "" if self.measured_memory is None else f", {self.measured_memory / 1e9:.1f} GB"
             found.append(f"measured: {_seconds(self.measured_seconds)} a step{memory}")
         return found
