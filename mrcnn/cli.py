@@ -80,16 +80,21 @@ def _add_convert(commands: argparse._SubParsersAction) -> None:
     parser.add_argument("--from", dest="read_as", required=True, metavar="FORMAT", help=readers)
     parser.add_argument("--to", dest="write_as", required=True, metavar="FORMAT", help="coco, imaterialist or yolo")
     parser.add_argument("--images", metavar="FOLDER", help="of the photos, if they are not where the format has them")
+    _add_reading(parser)
+    parser.add_argument("--strict", action="store_true", help="stop at the first broken annotation, instead of counting them")
+    parser.add_argument("--keep-missing", action="store_true", help="keep images whose photo isn't there, where the format tells their size")
+    parser.add_argument("--overwrite", action="store_true", help="replace OUT")
+    parser.set_defaults(run=_convert)
+
+
+def _add_reading(parser: argparse.ArgumentParser) -> None:
+    """Add what reading a format takes."""
     parser.add_argument(
         "--class", dest="classes", action="append", default=[], metavar="NAME[=NEW]", help="take this class; repeat it. Default: all"
     )
     parser.add_argument(
         "--option", dest="options", action="append", default=[], metavar="NAME=VALUE", help="of the format, such as class_name=nucleus; repeat it"
     )
-    parser.add_argument("--strict", action="store_true", help="stop at the first broken annotation, instead of counting them")
-    parser.add_argument("--keep-missing", action="store_true", help="keep images whose photo isn't there, where the format tells their size")
-    parser.add_argument("--overwrite", action="store_true", help="replace OUT")
-    parser.set_defaults(run=_convert)
 
 
 def _convert(options: argparse.Namespace) -> int:
@@ -109,6 +114,7 @@ def _add_doctor(commands: argparse._SubParsersAction) -> None:
     parser.add_argument("--train", required=True, metavar="PATH", help="annotations of training, a file or a folder")
     parser.add_argument("--val", metavar="PATH", help="annotations of validation")
     parser.add_argument("--images", metavar="DIR", help="folder of the photos, where the format doesn't say")
+    _add_reading(parser)
     parser.add_argument("--val-images", metavar="DIR", help="that of validation, if it is another")
     parser.add_argument("--config", metavar="FILE.py:CLASS", help="your subclass of Config. The file is run. Default: the library's Config")
     parser.add_argument(

@@ -84,6 +84,10 @@ def _reader(survey: Survey) -> Iterator[Finding]:
             whole = total if name.startswith("masks") else len(places) + len(survey.dataset.image_info)
             severity = "note" if name == "masks.clipped" else by_share(len(places), whole)
             yield Finding(name, severity, f"{of(len(places), whole, what)}.", advice, survey.subset, (), tuple(places))
+    if report.other_classes:
+        names = tuple(f"{name} ({count})" for name, count in report.other_classes.most_common())
+        what = f"{of(report.other_classes.total(), total, 'instances')} have classes that were not asked for, and are left out."
+        yield Finding("classes.left_out", "note", what, "Nothing, if it is meant so; else see how they are spelled.", survey.subset, (), names)
     for what, count in (*report.unread.items(), *report.notes.items()):
         yield Finding("annotations.other", "note", f"{count} {what}.", "Nothing, if it is meant so.", survey.subset)
 

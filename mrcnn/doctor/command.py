@@ -24,11 +24,13 @@ def run(options: argparse.Namespace) -> int:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow's talk about the machine is no finding
     from mrcnn import doctor
     from mrcnn.data import formats
+    from mrcnn.data.formats import convert
 
-    train = formats.load(options.format, options.train, images=options.images)
+    own, classes = convert.read_options(options.options), convert.read_classes(options.classes)
+    train = formats.load(options.format, options.train, images=options.images, classes=classes, **own)
     val = None
     if options.val:
-        val = formats.load(options.format, options.val, images=options.val_images or options.images, classes=train)
+        val = formats.load(options.format, options.val, images=options.val_images or options.images, classes=classes or train, **own)
     settings = dict(options.settings)
     config = make_config(options.config, settings, train.num_classes)
     report = doctor.examine(

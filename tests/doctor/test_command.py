@@ -41,6 +41,15 @@ def test_data_that_are_fine_give_status_0_and_a_page(tmp_path, capsys):
     assert page.read_text().startswith("<!doctype html>")
 
 
+def test_options_and_classes_of_the_format_are_read_for_both_data_sets(tmp_path, capsys):
+    train, val = coco(tmp_path / "train"), coco(tmp_path / "val", 4, seed=1)
+    assert doctor("--train", train, "--val", val, *ANCHORS, *SIZE, "--class", "circle=disc") == 0
+    out = capsys.readouterr().out
+    assert out.count("square (12)") == out.count("square (4)") == 1 and out.count("  disc ") == 3 and "classes.left_out (validation)" in out
+    assert doctor("--train", train, "--option", "class_name=nucleus") == 1
+    assert "coco has no option class_name" in capsys.readouterr().err
+
+
 def test_what_makes_training_senseless_gives_status_1_and_is_named(tmp_path, capsys):
     assert doctor("--train", coco(tmp_path / "train"), *ANCHORS, *SIZE, "--set", "NUM_CLASSES=7") == 1
     assert "Training makes no sense yet: config.num_classes." in capsys.readouterr().out

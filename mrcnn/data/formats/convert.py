@@ -44,10 +44,10 @@ def convert(
     Raises:
         ValueError, OSError: as `formats.load` and `formats.save`.
     """
-    given = _options(options)
+    given = read_options(options)
     accepted = formats.options_of(formats.WRITERS, write_as)
     writing.refuse_existing(target, overwrite)  # before minutes of reading
-    chosen = dict(_pair(text) for text in classes) or None
+    chosen = read_classes(classes)
     own = {name: value for name, value in given.items() if name in accepted}
     rest = {name: value for name, value in given.items() if name not in own}
     parts = [
@@ -63,7 +63,15 @@ def convert(
     return "\n".join(lines)
 
 
-def _options(texts: Sequence[str]) -> dict[str, Any]:
+def read_options(texts: Sequence[str]) -> dict[str, Any]:
+    """Return {name: value} of "NAME=VALUE" from the command line, values in JSON or as text.
+
+    Raises:
+        ValueError: a text is not of that form.
+
+    >>> read_options(["class_name=nucleus", "first_pixel=0"])
+    {'class_name': 'nucleus', 'first_pixel': 0}
+    """
     found = {}
     for text in texts:
         name, sign, value = text.partition("=")
@@ -76,6 +84,11 @@ def _options(texts: Sequence[str]) -> dict[str, Any]:
     return found
 
 
-def _pair(text: str) -> tuple[str, str]:
-    old, sign, new = text.partition("=")
-    return old, new if sign else old
+def read_classes(texts: Sequence[str]) -> dict[str, str] | None:
+    """Return {source name: our name} of "NAME" or "NAME=NEW NAME" from the command line; None of none, which takes all.
+
+    >>> read_classes(["cat", "puppy=dog"])
+    {'cat': 'cat', 'puppy': 'dog'}
+    """
+    pairs = (text.partition("=") for text in texts)
+    return {old: new if sign else old for old, sign, new in pairs} or None
