@@ -25,7 +25,7 @@ import logging
 import os
 import threading
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import IO, NamedTuple
 
 import cv2
 import numpy as np
@@ -103,7 +103,10 @@ def opened(file: str | io.BytesIO) -> Iterator[Image.Image]:
 
 def header_of(image: Image.Image) -> Header:
     """As `header`, of an image that Pillow has opened."""
-    orientation = image.getexif().get(_ORIENTATION, 1)
+    # Pillow decodes a PNG to see whether EXIF follows its pixels: all of it, before we have looked at its size.
+    blind = image.format == "PNG" and (image.width * image.height > pixel_limit() or not _exif_follows(image.fp))
+    exif = Image.Image.getexif(image) if blind else image.getexif()
+    orientation = exif.get(_ORIENTATION, 1)
     orientation = orientation if orientation in range(1, 9) else 1
     width, height = image.size
     if image.format == "TIFF" and orientation >= 5:  # Pillow has turned the size already
@@ -145,10 +148,13 @@ def read(path: str | os.PathLike, channels: int = 3) -> np.ndarray:
             with opened(io.BytesIO(data)) as image:
                 rgb, alpha = _decode(data, image, path, with_alpha=channels == 4)
         except UnidentifiedImageError:  # OpenCV has formats of its own
-            rgb, alpha = _decode_with_opencv(data, path, cv2.IMREAD_COLOR), None
+            rgb, alpha = _decode_with_opencv(data, path, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH), None
             if rgb is None:
                 raise
             _check_pixels(path, *rgb.shape[:2])
+            if rgb.dtype.kind == "f":
+                raise ValueError(_no_range(path, rgb.dtype)) from None
+            rgb = (rgb >> 8).astype(np.uint8) if rgb.dtype == np.uint16 else rgb
     if channels == 1:
         return cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY)[..., None]
     if channels == 4:
@@ -209,6 +215,22 @@ def _naming(path: str) -> Iterator[None]:
         raise ValueError(f"Not an image, or a damaged one: {path} ({type(error).__name__}: {error})") from error
 
 
+def _exif_follows(file: IO[bytes]) -> bool:
+    """Whether a PNG file has EXIF after its pixels, or text that may hold it; no pixel is decoded."""
+    before, pixels = file.tell(), False
+    try:
+        file.seek(len(b"\x89PNG\r\n\x1a\n"))
+        while len(head := file.read(8)) == 8:
+            kind, start = head[4:], file.tell()
+            if pixels and (kind == b"eXIf" or (kind in (b"tEXt", b"zTXt", b"iTXt") and file.read(8) in (b"Raw prof", b"XML:com."))):
+                return True
+            pixels = pixels or kind == b"IDAT"
+            file.seek(start + int.from_bytes(head[:4]) + 4)  # what it holds, and its checksum
+        return False
+    finally:
+        file.seek(before)
+
+
 def _check_pixels(path: str, height: int, width: int) -> None:
     limit = pixel_limit()
     if height * width > limit:
@@ -218,15 +240,17 @@ def _check_pixels(path: str, height: int, width: int) -> None:
         )
 
 
+def _no_range(path: str, kind: object) -> str:
+    bits = f"{path} has 32 bits a pixel (mode {str(kind)!r}), without a range to bring to 0…255."
+    return f"{bits} Override load_image and scale it there, or keep it as .npy."
+
+
 def _decode(data: bytes, image: Image.Image, path: str, *, with_alpha: bool) -> tuple[np.ndarray, np.ndarray | None]:
     """Return [H, W, 3] and, if asked for and there, alpha [H, W], both uint8 and upright."""
     found = header_of(image)
     _check_pixels(path, found.height, found.width)
     if found.mode in ("I", "F") and found.format != "PNG":  # older versions of Pillow call a PNG of 16 bits "I"
-        raise ValueError(
-            f"{path} has 32 bits a pixel (mode {found.mode!r}), without a range to bring to 0…255. Override load_image and scale it there, "
-            "or keep it as .npy."
-        )
+        raise ValueError(_no_range(path, found.mode))
     # A TIFF comes upright from both decoders; of other files OpenCV's versions know different tags.
     orientation = 1 if found.format == "TIFF" else found.orientation
     rgb = None

@@ -1,11 +1,13 @@
 """mrcnn.data.reading: files of many kinds, generated here, and what their pixels become."""
 
+import struct
 import threading
+import zlib
 
 import cv2
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageFile
 
 from mrcnn.data import images, reading
 
@@ -216,8 +218,39 @@ def test_a_bomb_is_refused_before_it_is_decoded_and_the_limit_is_named(tmp_path,
     Image.new("1", (20000, 20000)).save(tmp_path / "bomb.png")
     assert (tmp_path / "bomb.png").stat().st_size < 100_000
     monkeypatch.setattr(cv2, "imdecode", lambda *_: pytest.fail("decoded"))
+    monkeypatch.setattr(ImageFile.ImageFile, "load", lambda *_: pytest.fail("decoded"))
     with pytest.raises(ValueError, match=r"bomb\.png claims 20000 x 20000 = 400000000 pixels, .*268435456.*MRCNN_MAX_IMAGE_PIXELS=400000000"):
         reading.read(tmp_path / "bomb.png")
+
+
+def test_a_header_is_read_without_decoding(tmp_path, photo, monkeypatch):
+    Image.fromarray(photo).save(tmp_path / "a.png")
+    Image.fromarray(photo).save(tmp_path / "a.jpg")
+    monkeypatch.setattr(ImageFile.ImageFile, "load", lambda *_: pytest.fail("decoded"))
+    assert {reading.header(tmp_path / name).shape for name in ("a.png", "a.jpg")} == {photo.shape[:2]}
+    monkeypatch.setattr(cv2, "imdecode", lambda *_: photo)
+    assert reading.read(tmp_path / "a.png").shape == photo.shape  # OpenCV decodes it, and nobody else
+
+
+@pytest.mark.parametrize("kind", [b"eXIf", b"zTXt"])
+def test_exif_after_the_pixels_of_a_png_turns_them(tmp_path, photo, kind):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(photo).save(tmp_path / "a.png")
+    text = b"\nexif\n%8d\n%s" % (len(exif.tobytes()), exif.tobytes().hex().encode())
+    content = exif.tobytes()[6:] if kind == b"eXIf" else b"Raw profile type exif\0\0" + zlib.compress(text)
+    chunk = kind + content
+    before, end = (tmp_path / "a.png").read_bytes()[:-12], (tmp_path / "a.png").read_bytes()[-12:]
+    (tmp_path / "a.png").write_bytes(before + struct.pack(">I", len(content)) + chunk + struct.pack(">I", zlib.crc32(chunk)) + end)
+    assert np.array_equal(reading.read(tmp_path / "a.png"), reading.turn(photo, 6))
+    assert reading.header(tmp_path / "a.png").shape == photo.shape[1::-1]
+
+
+@pytest.mark.parametrize("suffix", ["hdr", "pfm"])
+def test_floating_point_that_opencv_alone_reads_is_refused_too(tmp_path, suffix):
+    assert cv2.imwrite(str(tmp_path / f"a.{suffix}"), np.full((5, 6, 3), 0.5, np.float32))
+    with pytest.raises(ValueError, match=rf"a\.{suffix} has 32 bits a pixel"):
+        reading.read(tmp_path / f"a.{suffix}")
 
 
 def test_the_limit_can_be_set_either_way(tmp_path, photo, monkeypatch):
