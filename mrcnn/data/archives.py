@@ -7,6 +7,7 @@ import os
 import shutil
 import stat
 import zipfile
+import zlib
 from collections.abc import Callable
 
 from mrcnn import files
@@ -57,7 +58,7 @@ def extract(path: str | os.PathLike[str], folder: str | os.PathLike[str], *, pro
                 done += entry.file_size
                 if progress:
                     progress(done, total)
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError) as error:  # damaged, an unknown method, a password
+    except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError) as error:  # damaged, an unknown method, a password
         raise ValueError(f"{path} can't be unpacked ({error}): remove it and fetch it again.") from error
     return list(wanted)
 

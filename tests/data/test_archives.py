@@ -99,6 +99,17 @@ def test_damage_is_said_and_the_damaged_file_does_not_appear(tmp_path):
     assert files_in(tmp_path / "out") == []
 
 
+def test_compressed_data_that_are_damaged_are_said(tmp_path):
+    with zipfile.ZipFile(tmp_path / "a.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a.txt", "hello" * 1000)
+    data = bytearray((tmp_path / "a.zip").read_bytes())
+    data[35:39] = bytes(4)  # the first of the entry's content
+    (tmp_path / "a.zip").write_bytes(data)
+    with pytest.raises(ValueError, match=r"a\.zip can't be unpacked \(.*\): remove it and fetch it again"):
+        archives.extract(tmp_path / "a.zip", tmp_path / "out")
+    assert files_in(tmp_path / "out") == []
+
+
 def test_what_is_no_archive_is_said(tmp_path):
     (tmp_path / "a.zip").write_text("<html>")
     with pytest.raises(ValueError, match="not a zip file"):
