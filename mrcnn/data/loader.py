@@ -16,6 +16,7 @@ import concurrent.futures
 import faulthandler
 import logging
 import multiprocessing
+import os
 import pickle
 import queue as queues
 import signal
@@ -173,8 +174,8 @@ class Loader:
                 return future.result()
             waited += self.timeout
             logger.error(
-                "Batch %d of epoch %d (%s) is not there after %.0f s, and training waits for it. %s",
-                index, epoch, _images(self.batches, epoch, index), waited, self._where(epoch, index),
+                "Batch %d of epoch %d (%s) is not there after %.0f s, and training waits for it. If Ctrl-C is not heard: kill -KILL %d. %s",
+                index, epoch, _images(self.batches, epoch, index), waited, os.getpid(), self._where(epoch, index),
             )  # fmt: skip
 
     def _where(self, epoch: int, index: int) -> str:

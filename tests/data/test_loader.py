@@ -2,6 +2,7 @@
 
 import logging
 import multiprocessing
+import os
 import sys
 import threading
 import time
@@ -195,6 +196,7 @@ def test_a_hang_is_reported_with_its_images_and_the_place_and_training_goes_on(l
     assert ids(ahead.batch(0, 1)) == [2, 3]
     first, second = (record.getMessage() for record in caplog.records)
     assert "Batch 1 of epoch 0 (images 2, 3) is not there after 0 s" in first and "what.wait()" in first
+    assert f"kill -KILL {os.getpid()}" in first
     assert "after 1 s" in second
 
 
