@@ -33,6 +33,9 @@ def run(options: argparse.Namespace) -> int:
         val = formats.load(options.format, options.val, images=options.val_images or options.images, classes=classes or train, **own)
     settings = dict(options.settings)
     config = make_config(options.config, settings, train.num_classes)
+    for dataset in (train, val):
+        if dataset is not None and config.IMAGE_CHANNEL_COUNT in (1, 3, 4):  # as a program sets it for files
+            dataset.channels = config.IMAGE_CHANNEL_COUNT
     report = doctor.examine(
         config, train, val, options.weights, limit=options.limit, seed=options.seed, cost=not options.no_cost, measure=options.measure,
         progress=Progress(),

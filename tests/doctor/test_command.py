@@ -50,6 +50,13 @@ def test_options_and_classes_of_the_format_are_read_for_both_data_sets(tmp_path,
     assert "coco has no option class_name" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("channels", [1, 4])
+def test_photos_are_read_with_the_channels_of_the_configuration(tmp_path, channels, capsys):
+    train, val = coco(tmp_path / "train"), coco(tmp_path / "val", 4, seed=1)
+    settings = ["--set", f"IMAGE_CHANNEL_COUNT={channels}", "--set", f"MEAN_PIXEL={[120.0] * channels}"]
+    assert doctor("--train", train, "--val", val, *ANCHORS, *SIZE, *settings) == 0, capsys.readouterr().out
+
+
 def test_what_makes_training_senseless_gives_status_1_and_is_named(tmp_path, capsys):
     assert doctor("--train", coco(tmp_path / "train"), *ANCHORS, *SIZE, "--set", "NUM_CLASSES=7") == 1
     assert "Training makes no sense yet: config.num_classes." in capsys.readouterr().out
