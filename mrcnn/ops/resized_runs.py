@@ -47,13 +47,24 @@ def decode(
         counts = rle.counts_coco(one)
         if tuple(int(n) for n in one["size"]) != (height, width):
             raise ValueError(f"A COCO mask of {tuple(one['size'])} pixels does not fit an image of {(height, width)}.")
-        _draw(plane[top : top + len(rows), left : left + len(columns)], counts, rows, columns, height)
+        draw(plane[top : top + len(rows), left : left + len(columns)], np.cumsum(counts), rows, columns, height)
     return np.moveaxis(planes, 0, -1)
 
 
-def _draw(plane: np.ndarray, counts: np.ndarray, rows: np.ndarray, columns: np.ndarray, height: int) -> None:
-    """Set what a mask of some run lengths has at source rows and columns, ascending but for -1 at the end, looking only where it is."""
-    bounds = np.cumsum(counts)
+def draw(plane: np.ndarray, bounds: np.ndarray, rows: np.ndarray, columns: np.ndarray, height: int) -> None:
+    """Set what a mask has at some rows and columns of its image, looking only where it is.
+
+    Args:
+        plane: [R, C] bool of False.
+        bounds: [E] int64, ascending: where runs begin and end in turns, pixel (y, x) being number x * height + y.
+        rows: [R] of the image, ascending but for -1 at the end, which stays empty.
+        columns: [C] likewise.
+        height: of the image.
+
+    >>> plane = np.zeros((2, 1), bool)
+    >>> draw(plane, np.array([1, 2]), np.arange(2), np.array([0]), 2), plane.tolist()
+    (None, [[False], [True]])
+    """
     starts, stops = bounds[0:-1:2], bounds[1::2]
     starts, stops = starts[stops > starts], stops[stops > starts]
     if not len(starts):

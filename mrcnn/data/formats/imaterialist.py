@@ -20,7 +20,7 @@ import numpy as np
 
 from mrcnn.data.formats import parsed, photos, shapes
 from mrcnn.data.formats.parsed import Instance, Parsed, Photo, Report
-from mrcnn.ops import rle
+from mrcnn.ops import resized_runs, rle
 
 if TYPE_CHECKING:
     import pandas
@@ -197,9 +197,9 @@ def decode_resized(text: str, shape: tuple[int, int], size: int | None, first_pi
     if len(numbers) % 2 or not _fit(starts, lengths, height * width):
         # says what is wrong, or reads runs that are not in order
         return rle.decode(text, shape, first_pixel=first_pixel)[np.ix_(rows, columns)]
-    pixels = columns[None, :] * height + rows[:, None]  # [size, size]
-    run = np.searchsorted(starts, pixels, side="right") - 1
-    return (run >= 0) & (pixels < (starts + lengths)[np.maximum(run, 0)]) if len(starts) else pixels < 0
+    plane = np.zeros((size, size), bool)
+    resized_runs.draw(plane, np.stack([starts, starts + lengths], axis=1).ravel(), rows, columns, height)
+    return plane
 
 
 def _fit(starts: np.ndarray, lengths: np.ndarray, pixels: int) -> bool:
