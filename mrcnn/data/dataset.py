@@ -310,6 +310,12 @@ class Subset(Dataset):
         self.image_info = [whole.image_info[i] for i in self.whole_ids]
         self.prepare()
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Refuse what would have no effect: files are read and masks turned by the whole."""
+        if name in ("channels", "mask_frame"):
+            raise ValueError(f"{name} is the whole data set's: set it there, before or after the subset is taken.")
+        super().__setattr__(name, value)
+
     def add_image(self, source: str, image_id: Any, path: str | None, **kwargs: Any) -> None:
         """Refuse: a subset shows images of the whole only."""
         raise ValueError("A subset takes no new images: add them to the whole data set, prepare it, and take the subset anew.")

@@ -62,6 +62,12 @@ class Merged(Dataset):
                 self.class_from_source_map[f"{renamed[info['source']]}.{info['id']}"] = class_id
         self.sources = sorted({*self.sources, *self.source_class_ids})
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Refuse what would have no effect: files are read and masks turned by the parts."""
+        if name in ("channels", "mask_frame"):
+            raise ValueError(f"{name} is of the data sets that are merged: set it there.")
+        super().__setattr__(name, value)
+
     def add_image(self, source: str, image_id: Any, path: str | None, **kwargs: Any) -> None:
         """Refuse: it shows images of its parts only."""
         raise ValueError("A merged data set takes no new images: add them to one of its parts, prepare it, and merge anew.")

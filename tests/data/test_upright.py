@@ -6,7 +6,9 @@ from PIL import Image
 
 from mrcnn.config import Config
 from mrcnn.data import pipeline, reading, samples
+from mrcnn.data.cache import Cached
 from mrcnn.data.dataset import Dataset
+from mrcnn.data.merged import merge
 from mrcnn.ops import rle
 
 
@@ -175,3 +177,14 @@ def test_a_data_set_says_how_many_channels_its_files_give(tmp_path, channels):
     dataset = Photo(tmp_path, 6, drawn())
     dataset.channels = channels
     assert dataset.load_image(0).shape == (32, 48, channels) == dataset.subset([0]).load_image(0).shape
+
+
+@pytest.mark.parametrize("name", ["channels", "mask_frame"])
+def test_a_view_refuses_what_the_data_set_behind_it_decides(tmp_path, name):
+    dataset = Dataset()
+    dataset.add_class("a", 1, "one")
+    dataset.add_image("a", 1, str(tmp_path / "a.png"))
+    dataset.prepare()
+    for view in (dataset.subset([0]), merge([dataset]), Cached(dataset, "decoded", 1)):
+        with pytest.raises(ValueError, match=f"{name} is"):
+            setattr(view, name, "stored")
