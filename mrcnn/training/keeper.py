@@ -32,13 +32,17 @@ class Keeper:
         facts: What every state says of the training: configuration, order of the data, stage.
         keep_last: Checkpoints to keep besides the best. None: all.
         keep_best: Figure by which the best is kept, "val_loss" or "val_map" say. None: none.
+        seconds: Longest step, epoch's end and save so far, by these names; shared by the stages of a training. None: nothing is known.
     """
 
-    def __init__(self, run: Run, memory: Memory, facts: dict[str, Any], keep_last: int | None = None, keep_best: str | None = None):
+    def __init__(
+        self, run: Run, memory: Memory, facts: dict[str, Any], keep_last: int | None = None, keep_best: str | None = None,
+        seconds: dict[str, float] | None = None,
+    ):  # fmt: skip
         self.run, self.memory, self.facts, self.keep_last, self.keep_best = run, memory, facts, keep_last, keep_best
         self.epoch, self.step = run.epoch, 0
         self.saved = True  # whether the position is on disk
-        self.seconds = 0.0  # of the longest save
+        self.seconds = {} if seconds is None else seconds
         before = run.checkpoint_path.format(epoch=run.epoch)
         self.last = before if run.epoch and os.path.exists(before) else None  # complete checkpoint
         self.model: Any = None
@@ -120,7 +124,11 @@ class Keeper:
         kept = {**(arrays or {}), **state.random_states(), **_prefixed("optimizer/", self.memory.arrays), **seeds(self.model)}
         state.write(self.run.log_dir, weights, kept, {"epoch": epoch, "step": step, **self.facts, **facts, **self._moving()})
         self.epoch, self.step, self.saved = epoch, step, True
-        self.seconds = max(self.seconds, time.monotonic() - started)
+        self.took("save", time.monotonic() - started)
+
+    def took(self, what: str, seconds: float) -> None:
+        """Note how long a step, an epoch's end or a save took."""
+        self.seconds[what] = max(self.seconds.get(what, 0.0), seconds)
 
     def _sync(self) -> None:
         """On JAX, inside an epoch, weights and means are the step function's arrays; bring the variables up to them."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import signal
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -29,18 +31,19 @@ class Leaving(keras.callbacks.Callback):
         deadline: `time.monotonic()` at which the process should be gone; None: never.
         first_step: Where the first epoch goes on.
         steps: An epoch.
+        last_epoch: After which nothing is left to train; None: another stage follows.
     """
 
-    def __init__(self, keeper: Keeper, deadline: float | None, first_step: int, steps: int):
+    def __init__(self, keeper: Keeper, deadline: float | None, first_step: int, steps: int, last_epoch: int | None = None):
         super().__init__()
-        self.keeper, self.deadline, self.steps = keeper, deadline, steps
+        self.keeper, self.deadline, self.steps, self.last_epoch = keeper, deadline, steps, last_epoch
         self.reason: str | None = None
         self.signal: int | None = None
         self._first_step, self._offset = first_step, 0
         self._epoch = keeper.epoch
         self._training_logs: dict[str, Any] = {}
-        self._seconds = {"step": 0.0, "end": 0.0}  # the longest; an epoch's end is validation, checkpoint, mAP and all other callbacks
         self._since = time.monotonic()
+        self.reserve: Callable[[], float] = lambda: 0.0  # seconds that are wanted after a time limit has ended the training
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> Leaving:
@@ -76,23 +79,24 @@ class Leaving(keras.callbacks.Callback):
         step = self._offset + batch + 1
         self._training_logs = dict(logs or {})
         if step < self.steps:
-            if self._must_leave(self._seconds["step"]):
+            if self._must_leave("step"):
                 self.keeper.save_step(self._epoch, step)
                 self._leave(f"step {step} of epoch {self._epoch + 1}")
             return
         self._since = time.monotonic()
-        if self._must_leave(self._seconds["end"]):
+        if self._must_leave("end"):
             self._leave_before_validation()
 
     def on_test_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         """Leave in the middle of validation: it is done again."""
-        if not self.keeper.saved and self._must_leave(0.0):
+        if not self.keeper.saved and self._must_leave():
             self._leave_before_validation()
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Leave between two epochs."""
         self._note("end")
-        if not self.model.stop_training and self._must_leave(self._seconds["step"]):
+        done = epoch + 1 == self.last_epoch and self.reason is None  # then a limit has nothing to cut off
+        if not done and not self.model.stop_training and self._must_leave("step"):
             self._leave(f"the end of epoch {epoch + 1}")
 
     def _leave_before_validation(self) -> None:
@@ -103,16 +107,21 @@ class Leaving(keras.callbacks.Callback):
         log(f"{self.reason}: the training is left at {place}. Everything is saved; --weights last, or load_initial_weights('last'), goes on there.")
         raise Left
 
-    def _must_leave(self, ahead: float) -> bool:
-        """Whether a signal came, or less time is left than what lies ahead and two saves take."""
+    def _must_leave(self, ahead: str | None = None) -> bool:
+        """Whether a signal came, or less time is left than what lies ahead ("step" or "end"), two saves and the reserve take."""
         if self.reason is None and self.deadline is not None:
-            left = self.deadline - time.monotonic()
-            if left < 1.5 * ahead + 2.0 * self.keeper.seconds:
+            seconds = self.keeper.seconds
+            if self.time_left() < 1.5 * seconds.get(ahead, 0.0) + 2.0 * seconds.get("save", 0.0) + self.reserve():
                 self.reason = "Time limit"
         return self.reason is not None
 
+    def time_left(self) -> float:
+        """Seconds to the deadline."""
+        return math.inf if self.deadline is None else self.deadline - time.monotonic()
+
     def _note(self, what: str) -> None:
-        self._seconds[what] = max(self._seconds[what], time.monotonic() - self._since)
+        """Of what was done since the last note; an epoch's end is validation, checkpoint, mAP and all other callbacks."""
+        self.keeper.took(what, time.monotonic() - self._since)
 
     def _handle(self, number: int, frame: Any) -> None:
         self.signal = number

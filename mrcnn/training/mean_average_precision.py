@@ -62,6 +62,7 @@ class MeanAveragePrecisionCallback(keras.callbacks.Callback):
         self.result: MeanAveragePrecision | None = None
         self.ema_result: MeanAveragePrecision | None = None
         self._figures: dict[str, float] = {}  # what the logs of the next epochs repeat
+        self.seconds = 0.0  # of the last measurement, weights loaded and all
         self._loaded_epoch = 0
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
@@ -77,8 +78,10 @@ class MeanAveragePrecisionCallback(keras.callbacks.Callback):
                 self._load(epoch + 1, average.path_of(checkpoint), "moving average of the train model's weights")
                 self.ema_result = self.calculate()
                 self._say(f"mAP of the averaged weights at epoch {epoch + 1} is: {self.ema_result.map}")
+            start = time.monotonic()
             self._load(epoch + 1, checkpoint, "last checkpoint of the train model")
             self.result = self.calculate()
+            self.seconds = time.monotonic() - start
             self._say(f"mAP at epoch {epoch + 1} is: {self.result.map}")
             self._say(self._details())
             self._figures = {LOG_NAME: self.result.map, SHORT_LOG_NAME: self.result.map, PER_IMAGE_LOG_NAME: self.result.per_image}

@@ -35,7 +35,8 @@ class Recorder(keras.callbacks.Callback):
         epochs: Total to reach.
         custom_callbacks: The user's; the inference model of a MeanAveragePrecisionCallback among them makes the pictures.
         more: Another stage follows at once: pictures and the last line are left to it.
-        leaving: Knows whether training was left before its end; where time is short then, no pictures are made.
+        owed: A stage before has left them to this one.
+        leaving: Knows whether training was left before its end; where there is no time for pictures then, that is said.
 
     Raises (on entering):
         record.AnotherNetworkError: the folder's run is one of another network, a ValueError.
@@ -43,11 +44,11 @@ class Recorder(keras.callbacks.Callback):
 
     def __init__(
         self, network: keras.Model, train: Feed, validation: Feed | None, run: Run, epochs: int,
-        custom_callbacks: Sequence[keras.callbacks.Callback] = (), leaving: Leaving | None = None, more: bool = False,
+        custom_callbacks: Sequence[keras.callbacks.Callback] = (), leaving: Leaving | None = None, more: bool = False, owed: bool = False,
     ):  # fmt: skip
         super().__init__()
         self.network, self.train, self.validation, self.run, self.epochs = network, train, validation, run, epochs
-        self.custom_callbacks, self.leaving, self.more = list(custom_callbacks or ()), leaving, more
+        self.custom_callbacks, self.leaving, self.more, self.owed = list(custom_callbacks or ()), leaving, more, owed
         self.epochs_done = run.epoch
         self._has_entry = False
         self._cost, self._drawn_at = _FIRST_GUESS, time.monotonic()
@@ -77,14 +78,14 @@ class Recorder(keras.callbacks.Callback):
         status = f"{kind.__name__}: {error}" if kind not in (None, KeyboardInterrupt) else stopped or "finished"
         if self._has_entry:  # else the newest entry is an earlier training's
             _attempt(record.FILE, lambda: record.end(self.run.log_dir, status, self.epochs_done))
-        if self.epochs_done == self.run.epoch:  # no epoch was finished: what is there is of an earlier training
+        if self.epochs_done == self.run.epoch and not self.owed:  # no epoch was finished: what is there is of an earlier training
             if stopped:
                 log(summary(self.run, self.epochs_done))
             return
         _attempt(curves.FILE, self._draw_curves)
         if self.more and status == "finished":
             return
-        if kind in (None, KeyboardInterrupt) and reason in (None, "Ctrl-C"):
+        if kind in (None, KeyboardInterrupt):
             _attempt(PICTURES, self._make_pictures)
         log(summary(self.run, self.epochs_done))
 
@@ -94,10 +95,21 @@ class Recorder(keras.callbacks.Callback):
         self._drawn_at = time.monotonic()
         self._cost = self._drawn_at - start
 
+    def pictures_take(self) -> float:
+        """Seconds to reserve for the pictures before a time limit: what measuring took, which is more work; 0 where it is not known."""
+        callback = self._of_map()
+        return callback.seconds if callback else 0.0
+
+    def _of_map(self) -> MeanAveragePrecisionCallback | None:
+        return next((c for c in self.custom_callbacks if isinstance(c, MeanAveragePrecisionCallback)), None)
+
     def _make_pictures(self) -> None:
-        callback = next((c for c in self.custom_callbacks if isinstance(c, MeanAveragePrecisionCallback)), None)
+        callback, leaving = self._of_map(), self.leaving
         if callback is None:
             log("No pictures of detections: they take the inference model of a MeanAveragePrecisionCallback, and custom_callbacks has none.")
+            return
+        if leaving is not None and (leaving.reason == "SIGTERM" or leaving.time_left() < self.pictures_take()):
+            log(f"No pictures of the detections of epoch {self.epochs_done}: {leaving.reason or 'TIME_LIMIT'} leaves no time for them.")
             return
         callback.load_epoch(self.epochs_done)
         folder = os.path.join(self.run.log_dir, PICTURES)

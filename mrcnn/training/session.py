@@ -53,6 +53,7 @@ class Session:
         self.memory, self.resume, self.restored = Memory(), None, False
         self._started: float | None = None
         self._left_at: float | None = None  # the limit that was reached
+        self._seconds: dict[str, float] = {}  # see Keeper; a stage knows how long the mAP took in the one before
 
     def load(self, weights: str, only_weights: bool = False) -> state.State | None:
         """Take the state that belongs to a weight file just loaded, if there is one; forget what was before.
@@ -163,7 +164,7 @@ class Session:
         stage = {**describe(planned), "ended": False}
         goes_on = not before.get("ended") and all(before.get(name) == stage[name] for name in ("index", "start", "layers"))
         facts = {"stage": stage, "order": order, "config": plain.attributes(config), **versions()}
-        keep = keeper.Keeper(run, self.memory, facts, config.KEEP_LAST, config.KEEP_BEST)
+        keep = keeper.Keeper(run, self.memory, facts, config.KEEP_LAST, config.KEEP_BEST, self._seconds)
         rates = Rates(planned.stage, planned.start, train.steps, step)
         if goes_on and all(before.get(name) == stage[name] for name in ("rate", "schedule")):
             rates.resume(resume.facts.get("rates", {}))

@@ -110,13 +110,15 @@ def fit(
     of_map = [c for c in own if isinstance(c, MeanAveragePrecisionCallback)]
     others = [c for c in own if not isinstance(c, MeanAveragePrecisionCallback)]
     epoch, step = keeper.run.epoch, train.first_step
-    done, leaving = EpochDone(keeper), Leaving(keeper, deadline, step, train.steps)
+    done, leaving = EpochDone(keeper), Leaving(keeper, deadline, step, train.steps, None if more else epochs)
+    owed = bool(getattr(history, "epoch", None))  # epochs of a stage before
     keeper.begin(model, rates, [*of_map, *others], step)
     after = [
         average.SaveAverage(keeper.run.checkpoint_path), *of_map, *others, callbacks.CsvLog(os.path.join(keeper.run.log_dir, metrics.FILE)),
         *callbacks.tensorboard(keeper.run.log_dir), callbacks.SkippedImages(train.batches, validation and validation.batches),
-        Figures() if history is None else history, keep := recorder.Recorder(model, train, validation, keeper.run, epochs, own, leaving, more),
+        Figures() if history is None else history, keep := recorder.Recorder(model, train, validation, keeper.run, epochs, own, leaving, more, owed),
     ]  # fmt: skip
+    leaving.reserve = keep.pictures_take
     finite = guard.NonFinite(train.batches.dataset, train.batches.config.ON_NON_FINITE, step)
     order = [rates, finite, Checkpoint(keeper), *after, done, leaving]
     if resume is not None:

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 
 import keras
 import numpy as np
@@ -10,7 +11,9 @@ import tiny
 from backend_tools import TENSORFLOW
 
 from mrcnn.mask_rcnn import MaskRCNN
+from mrcnn.training import pictures as pictures_of_run
 from mrcnn.training import state
+from mrcnn.training.mean_average_precision import MeanAveragePrecisionCallback
 from mrcnn.training.session import Session
 from mrcnn.training.stages import Stage
 
@@ -125,6 +128,56 @@ def test_a_time_limit_leaves_without_an_error_and_skips_the_stages_to_come(tmp_p
     model = model_in(tmp_path, TIME_LIMIT=0.001)
     history = model.fit_stages(tiny.Squares(6), None, "heads:1e-3:1,all:1e-3:1")
     assert history.epoch == [] and states(model) == ["0000_000001.json"] and "Time limit: the training is left" in capsys.readouterr().out
+
+
+class Slow(MeanAveragePrecisionCallback):
+    """Stands for a mAP that takes a million seconds, on a clock of the test's own; notes of which epochs pictures are asked."""
+
+    inference_model, dataset, image_ids, seconds = None, None, (), 1e6
+
+    def __init__(self, clock):
+        keras.callbacks.Callback.__init__(self)
+        self.clock, self.loaded = clock, []
+
+    def on_train_begin(self, logs=None):
+        pass
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.clock[0] += self.seconds
+
+    def load_epoch(self, epoch):
+        self.loaded.append(epoch)
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """Seconds that are added to the time."""
+    ahead, usual = [0.0], time.monotonic
+    monkeypatch.setattr(time, "monotonic", lambda: usual() + ahead[0])
+    return ahead
+
+
+@pytest.fixture(scope="module")
+def heads(tmp_path_factory):
+    """One model for several runs: the same layers are traced once."""
+    return model_in(tmp_path_factory.mktemp("heads"))
+
+
+# Another mAP wants 1.5e6 s left, and 1e6 for the pictures. A stage knows what the one before took; a last epoch that is done is not left.
+@pytest.mark.parametrize(
+    ("limit", "epochs", "place", "pictures"),
+    [(2.9e6, 5, "the last step of epoch 2", [1]), (1.5e6, 5, "the end of epoch 1", []), (3.7e6, 1, None, [2]), (1.5e6, 0, None, [])],
+)
+def test_the_time_of_the_map_and_of_the_pictures_counts_in_the_limit(heads, tmp_path, clock, monkeypatch, capsys, limit, epochs, place, pictures):
+    monkeypatch.setattr(pictures_of_run, "write", lambda *args: 0)
+    heads.model_dir, heads.config.TIME_LIMIT, heads._session, slow = str(tmp_path), limit, Session(), Slow(clock)
+    heads.set_log_dir()
+    heads._session.restored, heads._started = False, False
+    stages = [("heads", 1e-3, 1), ("heads", 1e-4, epochs)][: 1 + bool(epochs)]
+    heads.fit_stages(tiny.Squares(4), None, stages, custom_callbacks=[slow])
+    said = capsys.readouterr().out
+    assert f"Time limit: the training is left at {place}" in said if place else "is left at" not in said
+    assert slow.loaded == pictures and ("leaves no time for them" in said) == (not pictures)
 
 
 def test_a_failing_callback_loses_nothing(tmp_path):
