@@ -16,7 +16,6 @@ import concurrent.futures
 import faulthandler
 import logging
 import multiprocessing
-import os
 import pickle
 import queue as queues
 import signal
@@ -37,10 +36,15 @@ logger = logging.getLogger(__name__)
 # Places among the arrays of a batch.
 _IMAGE, _CLASS_IDS, _BOXES, _MASKS = 0, 4, 5, 6
 _JOINING_SECONDS = 5
+_TICK_SECONDS = 0.5  # between two looks whether a wait is still wanted
 
 
 class WorkerError(RuntimeError):
     """A worker process could not start, or ended by itself."""
+
+
+class Interrupted(RuntimeError):
+    """Whoever waits for a batch was told to stop."""
 
 
 class _Answer(NamedTuple):
@@ -84,7 +88,7 @@ class Loader:
         self._ahead: dict[tuple[int, int], concurrent.futures.Future] = {}
         self._by: dict[tuple[int, int], int] = {}  # thread that a batch is being loaded by
         self._children: list[Any] = []
-        self._closed = False
+        self._closed = self._interrupted = False
 
     def __len__(self) -> int:
         """Return the batches an epoch."""
@@ -112,6 +116,10 @@ class Loader:
         answer = self._wait(future, epoch, index)
         self.batches.note_skipped(answer.skipped)
         return unpack(answer.arrays)
+
+    def interrupt(self) -> None:
+        """Have whoever waits for a batch wait no longer, from any thread: it gets an `Interrupted`."""
+        self._interrupted = True
 
     def close(self) -> None:
         """End the workers. A thread that hangs is left behind; a process that does is ended."""
@@ -167,16 +175,20 @@ class Loader:
 
     def _wait(self, future: concurrent.futures.Future, epoch: int, index: int) -> _Answer:
         """Wait for a batch, and say so when it takes long."""
-        waited = 0.0
+        begin = said = time.monotonic()
         while True:
-            done, _ = concurrent.futures.wait([future], self.timeout)
+            done, _ = concurrent.futures.wait([future], min(_TICK_SECONDS, self.timeout))
             if done:
                 return future.result()
-            waited += self.timeout
-            logger.error(
-                "Batch %d of epoch %d (%s) is not there after %.0f s, and training waits for it. If Ctrl-C is not heard: kill -KILL %d. %s",
-                index, epoch, _images(self.batches, epoch, index), waited, os.getpid(), self._where(epoch, index),
-            )  # fmt: skip
+            if self._interrupted:
+                raise Interrupted(f"Batch {index} of epoch {epoch} was not there when training was told to stop.")
+            now = time.monotonic()
+            if now - said >= self.timeout:
+                said = now
+                logger.error(
+                    "Batch %d of epoch %d (%s) is not there after %.0f s, and training waits for it. Ctrl-C twice ends it. %s",
+                    index, epoch, _images(self.batches, epoch, index), now - begin, self._where(epoch, index),
+                )  # fmt: skip
 
     def _where(self, epoch: int, index: int) -> str:
         """Say what the worker of a batch is doing."""

@@ -58,6 +58,11 @@ class Feed(keras.utils.PyDataset):
         """The same batches from another place on."""
         return Feed(self.batches, epoch, self.num_random_rois, first_step, self.ahead)
 
+    def interrupt(self) -> None:
+        """Let nobody wait for a batch any longer."""
+        if self.ahead is not None:
+            self.ahead.interrupt()
+
     def close(self) -> None:
         """End the workers."""
         if self.ahead is not None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+import os
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import keras
@@ -24,7 +25,7 @@ class Leaving(keras.callbacks.Callback):
 
     The first Ctrl-C or SIGTERM asks to stop after the running step, the second stops at once. While an epoch's end is worked on (mAP), whose
     weights are saved, the first stops at once too. Signals are watched only where they can be: in the main thread, unless a program has a handler of
-    its own.
+    its own. While TensorFlow waits for a batch that doesn't come, Python's handlers don't run: there the second signal ends the wait.
 
     Args:
         keeper: Saves.
@@ -32,11 +33,16 @@ class Leaving(keras.callbacks.Callback):
         first_step: Where the first epoch goes on.
         steps: An epoch.
         last_epoch: After which nothing is left to train; None: another stage follows.
+        waits: Called from another thread at the second signal: whoever waits for data must wait no longer.
     """
 
-    def __init__(self, keeper: Keeper, deadline: float | None, first_step: int, steps: int, last_epoch: int | None = None):
+    def __init__(
+        self, keeper: Keeper, deadline: float | None, first_step: int, steps: int, last_epoch: int | None = None,
+        waits: Sequence[Callable[[], None]] = (),
+    ):  # fmt: skip
         super().__init__()
         self.keeper, self.deadline, self.steps, self.last_epoch = keeper, deadline, steps, last_epoch
+        self._repeated = Repeated(waits)
         self.reason: str | None = None
         self.signal: int | None = None
         self._first_step, self._offset = first_step, 0
@@ -51,9 +57,11 @@ class Leaving(keras.callbacks.Callback):
             for number, usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGTERM, signal.SIG_DFL)):
                 if signal.getsignal(number) == usual:
                     self._before[number] = signal.signal(number, self._handle)
+            self._repeated.watch(self._before)
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._repeated.stop()
         for number, handler in self._before.items():
             signal.signal(number, handler)
 
@@ -125,7 +133,54 @@ class Leaving(keras.callbacks.Callback):
 
     def _handle(self, number: int, frame: Any) -> None:
         self.signal = number
-        if self.reason is not None or self.keeper.saved:
+        if self.reason is not None or self.keeper.saved or self._repeated.happened:
             self.leave_as_asked()
         self.reason = "Ctrl-C" if number == signal.SIGINT else signal.Signals(number).name
         log(f"\n{self.reason}: stopping after this step; once more stops at once, without saving it.")
+
+
+class Repeated:
+    """Hears a second signal while the main thread waits in C code, where Python's handlers don't run.
+
+    Python writes a byte for each signal to a pipe at once (`signal.set_wakeup_fd`), and a thread reads them. Where a program has such a pipe already
+    (asyncio, so notebooks), it is left alone.
+
+    Attributes:
+        happened: Whether there was a second one.
+    """
+
+    def __init__(self, waits: Sequence[Callable[[], None]]):
+        self.happened = False
+        self._waits = waits
+        self._beginning: int | None = None  # of the pipe, while signals are watched
+
+    def watch(self, numbers: Iterable[int]) -> None:
+        """Begin, in the main thread, to count signals of these numbers."""
+        watched, (end, beginning) = set(numbers), os.pipe()
+        os.set_blocking(beginning, False)
+        before = signal.set_wakeup_fd(beginning, warn_on_full_buffer=False)
+        if before != -1:
+            signal.set_wakeup_fd(before)
+            os.close(end), os.close(beginning)
+            return
+        self._beginning = beginning
+        threading.Thread(target=self._listen, args=(end, watched), name="signals", daemon=True).start()
+
+    def stop(self) -> None:
+        """End, in the main thread too; the listening thread ends with the pipe."""
+        if self._beginning is not None:
+            now = signal.set_wakeup_fd(-1)
+            if now != self._beginning:
+                signal.set_wakeup_fd(now)  # somebody else's by now
+            os.close(self._beginning)
+            self._beginning = None
+
+    def _listen(self, end: int, watched: set[int]) -> None:
+        seen = 0
+        while byte := os.read(end, 1):
+            seen += byte[0] in watched
+            if seen >= 2:
+                self.happened = True
+                for end_wait in self._waits:
+                    end_wait()
+        os.close(end)

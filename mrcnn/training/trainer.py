@@ -110,7 +110,8 @@ def fit(
     of_map = [c for c in own if isinstance(c, MeanAveragePrecisionCallback)]
     others = [c for c in own if not isinstance(c, MeanAveragePrecisionCallback)]
     epoch, step = keeper.run.epoch, train.first_step
-    done, leaving = EpochDone(keeper), Leaving(keeper, deadline, step, train.steps, None if more else epochs)
+    waits = [feed.interrupt for feed in (train, validation) if feed is not None]
+    done, leaving = EpochDone(keeper), Leaving(keeper, deadline, step, train.steps, None if more else epochs, waits)
     owed = bool(getattr(history, "epoch", None))  # epochs of a stage before
     keeper.begin(model, rates, [*of_map, *others], step)
     after = [
@@ -128,11 +129,15 @@ def fit(
         done.means = {name: array for name, array in resume.arrays.items() if name.startswith("metric/")} if step else {}
         done.pending = _pending(model, validation, resume)
     with keep, leaving, contextlib.suppress(Left, StageOver):
-        if step:
-            _fit(model, train, validation, epoch, epoch + 1, order)
-            train, epoch = train.at(epoch + 1), epoch + 1
-        if done.pending is not None or (epoch < epochs and not (step and model.stop_training)):
-            _fit(model, train, validation, epoch, epochs, order)
+        try:
+            if step:
+                _fit(model, train, validation, epoch, epoch + 1, order)
+                train, epoch = train.at(epoch + 1), epoch + 1
+            if done.pending is not None or (epoch < epochs and not (step and model.stop_training)):
+                _fit(model, train, validation, epoch, epochs, order)
+        except loader.Interrupted:
+            leaving.leave_as_asked()  # TensorFlow may have swallowed the handler's KeyboardInterrupt
+            raise
         return leaving
     for callback in order:  # Keras' fit was left in its middle: nobody has told them of its end
         callback.on_train_end(None)

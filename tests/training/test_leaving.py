@@ -2,6 +2,7 @@
 
 import os
 import signal
+import threading
 import time
 
 import keras
@@ -214,3 +215,34 @@ def test_weights_without_their_state_start_a_fresh_optimizer_and_say_so(tmp_path
     again = model_in(tmp_path)
     again.load_weights(os.path.join(model.log_dir, "mask_rcnn_tiny_0001.h5"), by_name=True)
     assert "the optimizer starts afresh" in capsys.readouterr().out and not again.optimizer_memory.arrays and again.epoch == 1
+
+
+class Hanging(tiny.Squares):
+    """From the second epoch on no image comes, and Ctrl-C is pressed twice."""
+
+    def __init__(self, count):
+        super().__init__(count)
+        self.armed, self.end = threading.Event(), threading.Event()
+
+    def load_image(self, image_id):
+        if self.armed.is_set():
+            for seconds in (0.5, 1.0):
+                threading.Timer(seconds, os.kill, (os.getpid(), signal.SIGINT)).start()
+            self.armed.clear()
+            self.end.wait(60)
+        return super().load_image(image_id)
+
+
+def test_the_second_ctrl_c_ends_a_training_that_waits_for_a_batch_that_never_comes(tmp_path):
+    """TensorFlow waits in C++, where Python's own handlers of signals aren't run."""
+    config = tiny.TinyConfig()
+    config.LOADER_WORKERS, config.IMAGES_PER_GPU, config.STEPS_PER_EPOCH = 1, 1, 2
+    model, data = MaskRCNN("training", config, str(tmp_path)), Hanging(4)
+    arm = keras.callbacks.LambdaCallback(on_epoch_begin=lambda epoch, logs: epoch and data.armed.set())
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            model.train(data, None, 0.001, 2, "heads", custom_callbacks=[arm])
+        assert not data.end.is_set() and model.epoch == 1
+    finally:
+        data.end.set()
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler and signal.set_wakeup_fd(-1) == -1
