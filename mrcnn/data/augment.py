@@ -147,6 +147,19 @@ def apply(
 
 def _stepped(step: Any, state: _State, own_rng: np.random.Generator | None, rng: np.random.Generator | None) -> _State:
     """Apply one step that needs no second image, and hold it to the contract."""
+    try:
+        image, planes = _applied(step, state, own_rng, rng)
+    except AugmentationError:
+        raise
+    except Exception as error:  # the image is not at fault: it must not be left out
+        raise AugmentationError(f"Augmentation {_name(step)} failed: {type(error).__name__}: {error}") from error
+    changed = _State(image, planes, state.class_ids)
+    _check_result(step, state, image, changed.masks)
+    return changed
+
+
+def _applied(step: Any, state: _State, own_rng: np.random.Generator | None, rng: np.random.Generator | None) -> tuple[np.ndarray, np.ndarray]:
+    """Return image and planes after a step."""
     image, planes, _ = state
     if augment_imgaug.is_augmenter(step):
         image, planes = augment_imgaug.apply(step, image, planes, rng)
@@ -163,9 +176,7 @@ def _stepped(step: Any, state: _State, own_rng: np.random.Generator | None, rng:
             raise AugmentationError(f"Augmentation {_name(step)} returned {type(result).__name__}; (image, masks) is expected.")
         _check_result(step, state, *result)
         image, planes = result[0], _joined(result[1], np.ones_like(planes[..., :1]))
-    changed = _State(image, planes, state.class_ids)
-    _check_result(step, state, image, changed.masks)
-    return changed
+    return image, planes
 
 
 def _pasted(step: Any, state: _State, other: _State, rng: np.random.Generator) -> _State:

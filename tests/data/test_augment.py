@@ -93,6 +93,7 @@ def test_a_class_in_place_of_an_instance_is_refused():
         (lambda image, masks, rng: (image, masks[..., :1]), r"from \(40, 60, 2\) to \(40, 60, 1\)"),
         (lambda image, masks, rng: (image / 255, masks), "from uint8 into float64"),
         (lambda image, masks, rng: (image, masks.astype(np.uint8)), "masks into uint8"),
+        (lambda image, masks, rng: {}["colour"], "failed: KeyError: 'colour'"),
     ],
 )
 def test_a_function_that_breaks_the_contract_ends_training(example, function, message):

@@ -256,7 +256,7 @@ def test_an_augmenter_moves_masks_too_or_leaves_places_alone_or_is_refused(name)
     image, masks = two_blobs()
     example = augment.Example(image, masks, np.array([1, 2]), (0, 0, 64, 64))
     if name in BROKEN:
-        with pytest.raises(TypeError):
+        with pytest.raises(augment.AugmentationError, match="failed: TypeError"):
             apply(augmentation, example)
         return
     results = [apply(augmentation, example, seed) for seed in range(8)]

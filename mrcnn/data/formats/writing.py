@@ -13,7 +13,7 @@ import numpy as np
 
 from mrcnn import files
 from mrcnn.data import samples
-from mrcnn.data.dataset import Dataset
+from mrcnn.data.dataset import Dataset, rles_of
 from mrcnn.data.formats import photos, shapes
 from mrcnn.ops import rle
 
@@ -72,7 +72,7 @@ def objects(dataset: Dataset, image_id: int, height: int, width: int, left_out: 
     Those that are broken or empty are left out and counted; a broken one is named in the log.
     """
     info = dataset.image_info[image_id]
-    if "instances" in info:
+    if _as_read(dataset, image_id):
         class_ids, read = dataset.image_class_ids(image_id).tolist(), {}
         for instance, class_id in zip(info["instances"], class_ids, strict=True):
             try:
@@ -99,6 +99,16 @@ def objects(dataset: Dataset, image_id: int, height: int, width: int, left_out: 
             yield Object(abs(class_id), class_id < 0, shapes.CocoRuns(encoded), encoded, ())
         else:
             left_out["their masks are empty"] += 1
+
+
+def _as_read(dataset: Dataset, image_id: int) -> bool:
+    """Say whether an image's masks are the outlines that a reader kept: no EXIF tag turns them, and nobody has overridden `load_mask`."""
+    if "instances" not in dataset.image_info[image_id] or dataset.mask_orientation(image_id) != 1:
+        return False
+    try:
+        return rles_of(dataset, image_id) is not None
+    except (ValueError, OSError):  # a broken one, which is named when it is its turn
+        return True
 
 
 def polygons(one: Object, height: int, width: int) -> list[np.ndarray] | None:

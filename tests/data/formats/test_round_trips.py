@@ -356,3 +356,13 @@ def test_the_background_is_no_class_to_write(tmp_path):
     drawn.load_mask = lambda image_id: (np.ones((20, 30, 1), bool), np.array([0]))
     with pytest.raises(ValueError, match="Image one: an instance has class id 0"):
         formats.save("coco", drawn, tmp_path / "a.json")
+
+
+def test_masks_that_a_subclass_of_a_reader_changed_are_written_as_changed(tmp_path):
+    formats.save("coco", Drawn(), tmp_path / "a.json")
+    read = formats.load("coco", tmp_path / "a.json", keep_missing=True)
+    whole = read.load_mask(0)[0]
+    read.load_mask = lambda image_id: (whole[..., :1] & (np.arange(30) < 15)[None, :, None], np.array([2]))
+    formats.save("coco", read.subset([0]), tmp_path / "b.json")
+    masks, class_ids = formats.load("coco", tmp_path / "b.json", keep_missing=True).load_mask(0)
+    assert class_ids.tolist() == [2] and np.array_equal(masks, read.load_mask(0)[0])
