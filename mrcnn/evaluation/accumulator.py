@@ -184,11 +184,12 @@ class APAccumulator:
         self._image_aps += other._image_aps
         self._ranked = None
 
-    def result(self, counts: np.ndarray | None = None) -> MeanAveragePrecision:
+    def result(self, counts: np.ndarray | None = None, interpolation: str | None = None) -> MeanAveragePrecision:
         """Compute the figures over the images added so far; more may be added afterwards.
 
         Args:
             counts: [images] int, how often each image counts, in the order they were added; None: once each.
+            interpolation: None: the accumulator's own.
 
         Raises:
             ValueError: counts of another length, or negative.
@@ -205,7 +206,7 @@ class APAccumulator:
             num_predictions[class_id] = int(of_prediction.sum())
             if num_instances[class_id]:
                 per_class[class_id], _, _ = precision.average_precision(
-                    ranked.correct, num_instances[class_id], self.interpolation, of_prediction
+                    ranked.correct, num_instances[class_id], interpolation or self.interpolation, of_prediction
                 )
         total = int(counts.sum())
         return MeanAveragePrecision(

@@ -54,12 +54,9 @@ def from_dataset(
         try:
             batch.append(_load(dataset, image_id, channels))
         except Exception as error:  # whatever a user's load_image or load_mask raises
-            reason = f"{type(error).__name__}: {error}"
-            collected.left_out.append((image_name(dataset, image_id), reason))
-            logger.warning("Left out of the evaluation: image %s: %s", image_id, reason)
+            _leave_out(collected, dataset, image_id, error)
         if batch and (len(batch) == at_once or done == len(ids)):
-            found = detect([one.image for one in batch])
-            collected.images += [_beside(dataset, one, detections) for one, detections in zip(batch, found, strict=True)]
+            _judge(detect, dataset, batch, collected)
             batch = []
         if not batch:
             progress(done, len(ids))
@@ -67,6 +64,26 @@ def from_dataset(
         reasons = "; ".join(f"{name}: {reason}" for name, reason in collected.left_out[:3])
         raise ValueError(f"None of the {len(ids)} images can be judged. The first reasons: {reasons}")
     return collected
+
+
+def _judge(detect: Callable, dataset: Any, batch: list[Truth], collected: Collected) -> None:
+    """Detect on a batch; if that is refused, on one image after the other, to find the one that is at fault."""
+    try:
+        found = detect([one.image for one in batch])
+    except (ValueError, TypeError) as error:
+        if len(batch) == 1:
+            _leave_out(collected, dataset, batch[0].image_id, error)
+            return
+        for one in batch:
+            _judge(detect, dataset, [one], collected)
+        return
+    collected.images += [_beside(dataset, one, detections) for one, detections in zip(batch, found, strict=True)]
+
+
+def _leave_out(collected: Collected, dataset: Any, image_id: int, error: Exception) -> None:
+    reason = f"{type(error).__name__}: {error}"
+    collected.left_out.append((image_name(dataset, image_id), reason))
+    logger.warning("Left out of the evaluation: image %s: %s", image_id, reason)
 
 
 def image_name(dataset: Any, image_id: int) -> str:
