@@ -143,6 +143,7 @@ def _add_evaluate(commands: argparse._SubParsersAction) -> None:
     network.add_argument("--weights", metavar="FILE", help="the .h5 file; or last (of the runs under --logs), or coco")
     network.add_argument("--format", help="of the annotations: coco, via, labelme, …; one of mrcnn.data.formats.FORMATS")
     network.add_argument("--data", metavar="PATH", help="annotations to judge by, a file or a folder")
+    _add_reading(network)
     network.add_argument("--classes-of", metavar="PATH", help="annotations of training: their classes, in their order. Default: of --data")
     network.add_argument(
         "--config", metavar="FILE.py:CLASS", help="your subclass of Config. The file is run. Default: that of the weights' run, else the library's"

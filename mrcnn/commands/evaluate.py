@@ -62,11 +62,14 @@ def _sources(options: argparse.Namespace) -> list[Callable[[argparse.Namespace],
 def _of_network(options: argparse.Namespace) -> Gathered:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     from mrcnn.data import formats
+    from mrcnn.data.formats import convert
     from mrcnn.inference import judge
     from mrcnn.mask_rcnn import MaskRCNN
 
-    classes = formats.load(options.format, options.classes_of, images=options.images, keep_missing=True) if options.classes_of else None
-    dataset = formats.load(options.format, options.data, images=options.images, classes=classes)
+    own, classes = convert.read_options(options.options), convert.read_classes(options.classes)
+    if options.classes_of and not classes:
+        classes = formats.load(options.format, options.classes_of, images=options.images, keep_missing=True, **own)
+    dataset = formats.load(options.format, options.data, images=options.images, classes=classes, **own)
     model = MaskRCNN("inference", _config(options, dataset.num_classes), options.logs)
     model.load_initial_weights(options.weights)
     ids = np.asarray(dataset.image_ids)
