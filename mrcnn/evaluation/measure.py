@@ -64,8 +64,8 @@ def evaluate(
 
 
 def _check(iou_thresholds: Sequence[float], score: float | Mapping[int, float] | str, samples: int) -> None:
-    if not len(iou_thresholds):
-        raise ValueError("iou_thresholds is empty: at least one is needed, 0.5 say")
+    if not len(iou_thresholds) or not all(0 < one <= 1 for one in iou_thresholds):
+        raise ValueError(f"iou_thresholds = {list(iou_thresholds)}: one or more above 0 and up to 1 are expected, 0.5 say")
     if isinstance(score, str) and score != "best":
         raise ValueError(f'score = {score!r}: a number, {{class id: number}} or "best" is expected')
     if samples < 0:

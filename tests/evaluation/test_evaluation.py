@@ -125,7 +125,12 @@ def test_more_than_a_hundred_detections_of_a_class_are_cut_as_cocos():
 
 @pytest.mark.parametrize(
     ("how", "message"),
-    [({"score": "most"}, '"best" is expected'), ({"iou_thresholds": ()}, "iou_thresholds is empty"), ({"samples": -1}, "samples = -1")],
+    [
+        ({"score": "most"}, '"best" is expected'),
+        ({"iou_thresholds": ()}, r"iou_thresholds = \[\]"),
+        ({"iou_thresholds": (0.5, 1.5)}, "up to 1 are expected"),
+        ({"samples": -1}, "samples = -1"),
+    ],
 )
 def test_impossible_wishes_are_refused(how, message):
     with pytest.raises(ValueError, match=message):
