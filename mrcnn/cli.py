@@ -140,7 +140,7 @@ def _doctor(options: argparse.Namespace) -> int:
 def _add_evaluate(commands: argparse._SubParsersAction) -> None:
     parser = commands.add_parser("evaluate", help="measure a network, or a file of results: AP, F1, confusion, PQ, mIoU; see docs/evaluation.md")
     network = parser.add_argument_group("a network on a data set")
-    network.add_argument("--weights", metavar="FILE", help="the .h5 file; or last (of the runs under --logs), or coco")
+    network.add_argument("--weights", metavar="FILE", help="the .h5 file; or last (of the runs under --logs with the name of --config), or coco")
     network.add_argument("--format", help="of the annotations: coco, via, labelme, …; one of mrcnn.data.formats.FORMATS")
     network.add_argument("--data", metavar="PATH", help="annotations to judge by, a file or a folder")
     _add_reading(network)

@@ -89,7 +89,10 @@ def _config(options: argparse.Namespace, num_classes: int) -> Any:
         try:
             settings = record.read_config(options.weights)
         except FileNotFoundError:  # weights that no run of this library wrote
-            settings = {}
+            pass
+        else:
+            if "BACKBONE" not in settings:
+                raise ValueError(f"{options.weights} has a BACKBONE of its own, which config.json can't hold: pass --config FILE.py:CLASS.")
     settings |= {"DETECTION_MIN_CONFIDENCE": 0.0} | dict(options.settings)  # AP needs the whole curve
     return make_config(options.config, settings, num_classes)
 
