@@ -33,6 +33,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_curves(commands)
     _add_convert(commands)
     _add_doctor(commands)
+    _add_evaluate(commands)
     return parser
 
 
@@ -134,6 +135,56 @@ def _doctor(options: argparse.Namespace) -> int:
     from mrcnn.doctor import command
 
     return command.run(options)
+
+
+def _add_evaluate(commands: argparse._SubParsersAction) -> None:
+    parser = commands.add_parser("evaluate", help="measure a network, or a file of results: AP, F1, confusion, PQ, mIoU; see docs/evaluation.md")
+    network = parser.add_argument_group("a network on a data set")
+    network.add_argument("--weights", metavar="FILE", help="the .h5 file; or last (of the runs under --logs with the name of --config), or coco")
+    network.add_argument("--format", help="of the annotations: coco, via, labelme, …; one of mrcnn.data.formats.FORMATS")
+    network.add_argument("--data", metavar="PATH", help="annotations to judge by, a file or a folder")
+    _add_reading(network)
+    network.add_argument("--classes-of", metavar="PATH", help="annotations of training: their classes, in their order. Default: of --data")
+    network.add_argument(
+        "--config", metavar="FILE.py:CLASS", help="your subclass of Config. The file is run. Default: that of the weights' run, else the library's"
+    )
+    network.add_argument(
+        "--set", dest="settings", type=_setting, action="append", default=[], metavar="NAME=VALUE",
+        help="a parameter of Config; may come several times. DETECTION_MIN_CONFIDENCE is 0 unless it is set here",
+    )  # fmt: skip
+    network.add_argument("--logs", default="logs", metavar="DIR", help="where --weights last looks. Default: logs")
+    network.add_argument("--limit", type=_count, metavar="N", help="judge so many images, spread evenly")
+    results = parser.add_argument_group("files")
+    results.add_argument("--ground-truth", metavar="FILE", help='COCO "instances" json')
+    results.add_argument("--results", metavar="FILE", help="COCO results json, of masks or boxes")
+    results.add_argument("--collected", metavar="FILE", help="what --keep has written")
+    parser.add_argument("--images", metavar="DIR", help="folder of the photos, where the format doesn't say; with files, for the pictures")
+    parser.add_argument("--kinds", nargs="+", choices=("segm", "bbox", "boundary"), help="of COCO's figures. Default: all where there are masks")
+    parser.add_argument("--iou", type=float, action="append", help="of the class-wise mAP; may come several times. Default: 0.5 and 0.75")
+    parser.add_argument(
+        "--score", type=_score, default=0.5, metavar="SCORE",
+        help="least score in the confusion matrix, PQ and mIoU; best: each class's own with the best F1. Default: 0.5",
+    )  # fmt: skip
+    parser.add_argument("--samples", type=int, default=1000, metavar="N", help="draws of the bootstrap intervals; 0: none. Default: 1000")
+    parser.add_argument("--seed", type=int, default=0, help="of the draws. Default: 0")
+    parser.add_argument("--output", metavar="FOLDER", help="write evaluation.json, per_class.csv, confusion.csv and report.html there")
+    parser.add_argument("--keep", action="store_true", help="also write detections and truth, to measure again without the network")
+    parser.set_defaults(run=_evaluate)
+
+
+def _evaluate(options: argparse.Namespace) -> int:
+    from mrcnn.commands import evaluate
+
+    return evaluate.run(options)
+
+
+def _score(text: str) -> float | str:
+    if text == "best":
+        return text
+    try:
+        return float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r}: write a number, or best") from None
 
 
 def _setting(text: str) -> tuple[str, Any]:

@@ -10,7 +10,8 @@ import numpy as np
 from mrcnn import build
 from mrcnn.config import Config
 from mrcnn.data.dataset import Dataset
-from mrcnn.inference import inspect, predict
+from mrcnn.evaluation.evaluation import Evaluation
+from mrcnn.inference import inspect, judge, predict
 from mrcnn.log import log
 from mrcnn.results import Detections
 from mrcnn.training import compilation, determinism, layer_groups, runs, session, trainer
@@ -306,6 +307,18 @@ class MaskRCNN:
         """
         self._require_inference()
         return self._predictor.detect(images, verbose, lazy_masks=lazy_masks)
+
+    def evaluate(self, dataset: Dataset, *, output: str | os.PathLike[str] | None = None, verbose: int = 1, **how: Any) -> Evaluation:
+        """Detect on a data set, in order, and measure: COCO's figures, mAP, F1, confusion, PQ, mIoU; see `inference.judge.evaluate`.
+
+        Args:
+            dataset: Prepared data set with masks.
+            output: Folder for JSON, CSV and the HTML report; None: nothing is written.
+            verbose: 1 says how far it is.
+            **how: image_ids, kinds, iou_thresholds, score, samples, seed.
+        """
+        self._require_inference()
+        return judge.evaluate(self, dataset, output=output, verbose=verbose, **how)
 
     def detect_molded(self, molded_images: Sequence[np.ndarray], image_metas: Sequence[np.ndarray], verbose: int = 0) -> list[Detections]:
         """Detect on molded images of one size; boxes and masks are in their pixels. Arguments as `mold_inputs` returns them."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import io
 from collections.abc import Iterator, Mapping, Sequence
 from html import escape
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
+from mrcnn import page as pages
 from mrcnn.data import images, reading
 from mrcnn.doctor import findings
 from mrcnn.doctor.findings import Finding
@@ -27,16 +27,6 @@ if TYPE_CHECKING:
 OF_FINDING, OF_DATA, SIDE = 4, 8, 420
 #: Instances from which on names would hide them.
 CAPTIONS = 25
-_STYLE = """
-body { font: 15px/1.45 system-ui, sans-serif; max-width: 1100px; margin: 2em auto; padding: 0 1em; color: #222; }
-h1 { font-size: 1.5em } h2 { font-size: 1.2em; margin-top: 2em; border-bottom: 1px solid #ccc }
-.finding { border-left: 6px solid; padding: .3em 1em; margin: 1em 0; background: #fafafa }
-.error { border-color: #c62828 } .warning { border-color: #ef9a00 } .note { border-color: #5c85b0 }
-.verdict { font-size: 1.1em; font-weight: 600 } .where { color: #555; font-size: .9em; overflow-wrap: anywhere }
-table { border-collapse: collapse; font-size: .85em; margin: .6em 0 } td, th { padding: .15em .7em; text-align: right; border-bottom: 1px solid #eee }
-td:first-child, th:first-child { text-align: left } figure { display: inline-block; margin: .3em .6em .3em 0; vertical-align: top }
-figcaption { font-size: .8em; color: #555; max-width: 420px; overflow-wrap: anywhere } img { max-width: 100% } .wide { overflow-x: auto }
-"""
 
 
 def page(report: Report) -> str:
@@ -44,13 +34,13 @@ def page(report: Report) -> str:
     surveys = {survey.subset: survey for survey in report.surveys}
     body = [f"<h1>mrcnn doctor</h1><p class='verdict'>{escape(report.verdict())}</p>", f"<p>{escape(_about(report))}</p>", "<h2>Findings</h2>"]
     body += [_finding(finding, surveys) for finding in report.findings] or ["<p>None.</p>"]
-    body += ["<h2>Figures</h2>", *(_figure(plot, "") for plot in _plots(report))]
-    body += [_table(*table) for table in report.tables()]
+    body += ["<h2>Figures</h2>", *(pages.figure(plot, "") for plot in _plots(report))]
+    body += [pages.table(*table) for table in report.tables()]
     if report.cost is not None:
         body += ["<h2>Cost</h2><ul>", *(f"<li>{escape(line)}</li>" for line in report.cost.lines()), "</ul>"]
     for survey in report.surveys:
         body += [f"<h2>Images of {survey.subset}</h2><p>Some, drawn with their masks as load_mask gives them.</p>", *_some(survey)]
-    return f"<!doctype html><html lang='en'><meta charset='utf-8'><title>mrcnn doctor</title><style>{_STYLE}</style>{''.join(body)}</html>\n"
+    return pages.document("mrcnn doctor", body)
 
 
 def _about(report: Report) -> str:
@@ -94,7 +84,7 @@ def _picture(survey: Survey, image_id: int, places: Sequence[int] | None) -> str
         return f"<figure><figcaption>{escape(name)}: no picture ({escape(type(error).__name__)})</figcaption></figure>"
     marked = f", instance {', '.join(map(str, places[:6]))}" if places else ""
     encoded = cv2.imencode(".jpg", drawn[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 82])[1].tobytes()
-    return _figure(encoded, f"{name}{marked}", "jpeg")
+    return pages.figure(encoded, f"{name}{marked}", "jpeg")
 
 
 def _drawn(survey: Survey, image_id: int, places: Sequence[int] | None) -> np.ndarray:
@@ -185,15 +175,3 @@ def _png(figure: Figure) -> bytes:
     content = io.BytesIO()
     figure.savefig(content, format="png", dpi=90)
     return content.getvalue()
-
-
-def _figure(content: bytes, caption: str, kind: str = "png") -> str:
-    data = base64.b64encode(content).decode("ascii")
-    image = f"<img alt='{escape(caption, quote=True)}' src='data:image/{kind};base64,{data}'>"
-    return f"<figure>{image}<figcaption>{escape(caption)}</figcaption></figure>"
-
-
-def _table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    head = "".join(f"<th>{escape(column)}</th>" for column in columns)
-    lines = "".join("<tr>" + "".join(f"<td>{escape(str(cell))}</td>" for cell in row) + "</tr>" for row in rows)
-    return f"<div class='wide'><b>{escape(title)}</b><table><tr>{head}</tr>{lines}</table></div>"

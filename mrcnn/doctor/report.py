@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mrcnn import files
+from mrcnn import files, page
 from mrcnn.data import statistics
 from mrcnn.doctor import findings
 from mrcnn.doctor.check_anchors import Anchors
@@ -116,7 +116,7 @@ class Report:
     def __str__(self) -> str:
         parts = [self.verdict()]
         parts += [str(finding) for finding in self.findings]
-        parts += [f"{title}\n{_text(columns, rows)}" for title, columns, rows in self.tables()]
+        parts += [f"{title}\n{page.text(columns, rows)}" for title, columns, rows in self.tables()]
         parts += ["cost\n" + "\n".join(f"  {line}" for line in self.cost.lines())] if self.cost is not None else []
         return "\n\n".join([*parts, self.verdict()])
 
@@ -140,11 +140,3 @@ _HEADS = ("class", "images", "instances", "share", "area 10 %", "area 50 %", "ar
 
 def _cut(title: str, rows: Sequence) -> str:
     return f"{title} (the {ROWS} commonest classes)" if len(rows) > ROWS else title
-
-
-def _text(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    """Lay a table out: the first column to the left, the others to the right."""
-    cells = [[str(cell) for cell in row] for row in [columns, *rows]]
-    widths = [max(len(row[i]) for row in cells) for i in range(len(columns))]
-    lines = ["  ".join(c.ljust(w) if i == 0 else c.rjust(w) for i, (c, w) in enumerate(zip(row, widths, strict=True))) for row in cells]
-    return "\n".join(f"  {line.rstrip()}" for line in lines)

@@ -46,11 +46,12 @@ class MeanAveragePrecision:
 
 class Ranked(NamedTuple):
     """All predictions of a class, the best first: `images` [P] int, the number of each one's image; `correct` [P] bool,
-    whether it found an instance. `instances`: [images] int, what there is to find on each."""
+    whether it found an instance; `scores` [P]. `instances`: [images] int, what there is to find on each."""
 
     images: np.ndarray
     correct: np.ndarray
     instances: np.ndarray
+    scores: np.ndarray
 
 
 class APAccumulator:
@@ -128,13 +129,37 @@ class APAccumulator:
             gt_masks = np.asarray(gt_masks).astype(bool)[:, :, real]
             overlaps = image_matching.compatible_overlaps(found, gt_masks, compatible, crowd)
         else:
-            overlaps = _box_overlaps(found["rois"], np.asarray(gt_boxes).reshape(-1, 4)[real], crowd)
-        order = np.argsort(-found["scores"], kind="stable")  # COCO's order: of equal scores the first first
-        class_ids, overlaps, compatible = found["class_ids"][order], overlaps[order], compatible[order]
+            overlaps = box_overlaps(found["rois"], np.asarray(gt_boxes).reshape(-1, 4)[real], crowd)
+        self._match(gt_class_ids, found["class_ids"], found["scores"], overlaps, compatible)
+
+    def add_overlaps(self, gt_class_ids: np.ndarray, class_ids: np.ndarray, scores: np.ndarray, overlaps: np.ndarray) -> None:
+        """Match the detections of one image whose overlaps are known: several thresholds share them.
+
+        Args:
+            gt_class_ids: [N] int; -k marks a crowd of class k.
+            class_ids: [P] int.
+            scores: [P] float.
+            overlaps: [P, N] IoU; with a crowd the share of the detection inside it.
+
+        Raises:
+            ValueError: the numbers disagree, or a class id is outside the classes.
+        """
+        gt_class_ids, class_ids = np.asarray(gt_class_ids, np.int64), np.asarray(class_ids, np.int64)
+        if np.shape(overlaps) != (len(class_ids), len(gt_class_ids)) or len(scores) != len(class_ids):
+            raise ValueError(f"overlaps {np.shape(overlaps)} of {len(class_ids)} detections, {len(scores)} scores and {len(gt_class_ids)} instances")
+        self._check_ids(np.abs(gt_class_ids), class_ids)
+        compatible = class_ids[:, None] == np.abs(gt_class_ids)[None, :]
+        self._match(gt_class_ids, class_ids, np.asarray(scores), np.asarray(overlaps), compatible)
+
+    def _match(self, gt_class_ids: np.ndarray, class_ids: np.ndarray, scores: np.ndarray, overlaps: np.ndarray, compatible: np.ndarray) -> None:
+        """Match one image's detections and keep what counts of them."""
+        crowd = gt_class_ids < 0
+        order = np.argsort(-scores, kind="stable")  # COCO's order: of equal scores the first first
+        class_ids, overlaps, compatible = class_ids[order], overlaps[order], compatible[order]
         pred_match, _ = matching.greedy(overlaps, self.iou_threshold, compatible, reusable=crowd)
 
         on_crowd = np.concatenate([crowd, [False]])[pred_match]  # -1, no match, reads the last entry
-        self._scores.append(found["scores"][order][~on_crowd])
+        self._scores.append(scores[order][~on_crowd])
         self._correct.append(pred_match[~on_crowd] >= 0)
         self._class_ids.append(class_ids[~on_crowd])
         self._truth.append(gt_class_ids[~crowd])
@@ -159,11 +184,12 @@ class APAccumulator:
         self._image_aps += other._image_aps
         self._ranked = None
 
-    def result(self, counts: np.ndarray | None = None) -> MeanAveragePrecision:
+    def result(self, counts: np.ndarray | None = None, interpolation: str | None = None) -> MeanAveragePrecision:
         """Compute the figures over the images added so far; more may be added afterwards.
 
         Args:
             counts: [images] int, how often each image counts, in the order they were added; None: once each.
+            interpolation: None: the accumulator's own.
 
         Raises:
             ValueError: counts of another length, or negative.
@@ -173,15 +199,14 @@ class APAccumulator:
         counts = np.asarray(counts)
         if counts.shape != (self.num_images,) or counts.dtype.kind not in "iu" or (counts < 0).any():
             raise ValueError(f"counts: [{self.num_images}] whole numbers from 0 on, one an image, are expected; got {counts.dtype} {counts.shape}")
-        self._ranked = self._ranked or self._rank()
         per_class, num_instances, num_predictions = {}, {}, {}
-        for class_id, ranked in enumerate(self._ranked, start=1):
+        for class_id, ranked in self.ranked().items():
             of_prediction = counts[ranked.images]
             num_instances[class_id] = int(counts @ ranked.instances)
             num_predictions[class_id] = int(of_prediction.sum())
             if num_instances[class_id]:
                 per_class[class_id], _, _ = precision.average_precision(
-                    ranked.correct, num_instances[class_id], self.interpolation, of_prediction
+                    ranked.correct, num_instances[class_id], interpolation or self.interpolation, of_prediction
                 )
         total = int(counts.sum())
         return MeanAveragePrecision(
@@ -204,6 +229,11 @@ class APAccumulator:
         same_number = (self.num_classes, len(self._truth)) == (other.num_classes, len(other._truth))
         return same_number and all(np.array_equal(a, b) for a, b in zip(self._truth, other._truth, strict=True))
 
+    def ranked(self) -> dict[int, Ranked]:
+        """Return the predictions of each class, the best first: {class id: Ranked}."""
+        self._ranked = self._ranked or self._rank()
+        return dict(enumerate(self._ranked, start=1))
+
     def _rank(self) -> list[Ranked]:
         """Rank the predictions of each class 1 … K - 1 by score; of equal scores the first added first."""
         scores = np.concatenate([np.zeros(0, np.float32), *self._scores])
@@ -214,7 +244,7 @@ class APAccumulator:
         starts = np.searchsorted(class_ids[order], np.arange(1, self.num_classes + 1))
         instances = np.array([np.bincount(ids, minlength=self.num_classes) for ids in self._truth]).reshape(-1, self.num_classes)
         ranks = [order[start:end] for start, end in zip(starts[:-1], starts[1:], strict=True)]
-        return [Ranked(images[rows], correct[rows], instances[:, i]) for i, rows in enumerate(ranks, start=1)]
+        return [Ranked(images[rows], correct[rows], instances[:, i], scores[rows]) for i, rows in enumerate(ranks, start=1)]
 
     def _check(
         self,
@@ -230,7 +260,9 @@ class APAccumulator:
         if num != len(gt_class_ids):
             name, shape = ("gt_boxes", np.shape(gt_boxes)) if gt_masks is None else ("gt_masks", np.shape(gt_masks))
             raise ValueError(f"gt_class_ids names {len(gt_class_ids)} instances, but {name} has shape {shape}")
-        detected = found["class_ids"]
+        self._check_ids(gt_class_ids, found["class_ids"])
+
+    def _check_ids(self, gt_class_ids: np.ndarray, detected: np.ndarray) -> None:
         for side, outside in (
             ("gt_class_ids", gt_class_ids[np.abs(gt_class_ids) >= self.num_classes]),
             ("detected class_ids", detected[(detected < 1) | (detected >= self.num_classes)]),
@@ -242,7 +274,7 @@ class APAccumulator:
                 )
 
 
-def _box_overlaps(pred_boxes: np.ndarray, gt_boxes: np.ndarray, crowd: np.ndarray) -> np.ndarray:
+def box_overlaps(pred_boxes: np.ndarray, gt_boxes: np.ndarray, crowd: np.ndarray) -> np.ndarray:
     """Return [P, N] IoU of boxes; for crowds the share of the prediction inside."""
     pred_boxes, gt_boxes = pred_boxes.astype(np.float64), gt_boxes.astype(np.float64)
     overlaps = boxes.iou(pred_boxes, gt_boxes)

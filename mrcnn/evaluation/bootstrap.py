@@ -11,13 +11,16 @@ intervals). The image is the unit that is drawn: its instances are not independe
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from mrcnn.evaluation import precision
 from mrcnn.evaluation.accumulator import APAccumulator
 
 SAMPLES = 1000
 LEVEL = 0.95
+_AT_ONCE = 20_000_000  # predictions times draws that are in memory together
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,6 +101,60 @@ def difference(
     return _interval(value, drawn, level, class_ids)
 
 
+def of(
+    figure: Callable[[np.ndarray], float], images: int, *, samples: int = SAMPLES, level: float = LEVEL, seed: int = 0
+) -> Interval:  # fmt: skip
+    """Return any figure and its interval.
+
+    Args:
+        figure: Takes [images] int, how often each image counts, and returns the figure; nan where there is none.
+        images: How many there are.
+        samples, level, seed: as in `mean_average_precision`.
+
+    Raises:
+        ValueError: no image, an impossible number, or the images as they are have no such figure.
+
+    Example: of ten images nine are right.
+        >>> right = np.arange(10) < 9
+        >>> print(of(lambda counts: counts @ right / counts.sum(), 10))
+        0.900 (0.700 – 1.000)
+    """
+    value = float(figure(np.ones(images, np.int64)))
+    drawn = [float(figure(counts)) for counts in _counts(images, samples, level, seed)]
+    return _interval(value, drawn, level, None)
+
+
+def of_rankings(
+    rankings: Sequence[APAccumulator], *, samples: int = SAMPLES, level: float = LEVEL, seed: int = 0
+) -> Interval:  # fmt: skip
+    """Return the class-wise mAP averaged over several IoU thresholds, and its interval: COCO's AP from ten of them.
+
+    Computes what `mean_average_precision` computes of each of them and averages, for all draws at once.
+
+    Args:
+        rankings: The same images at each threshold, interpolation "coco".
+        samples, level, seed: as in `mean_average_precision`.
+
+    Raises:
+        ValueError: nothing to average, other images, an impossible number, or another interpolation.
+    """
+    first = rankings[0] if rankings else None
+    if first is None or any(not one.same_truth(first) or one.interpolation != "coco" for one in rankings):
+        raise ValueError('of_rankings needs accumulators of the same images with interpolation "coco".')
+    draws = np.concatenate([np.ones((1, first.num_images), np.int64), _counts(first.num_images, samples, level, seed)])
+    sums, classes = np.zeros(len(draws)), np.zeros(len(draws))
+    for one in rankings:
+        for ranked in one.ranked().values():
+            instances = draws @ ranked.instances
+            step = max(1, _AT_ONCE // max(1, len(ranked.images)))
+            for start in range(0, len(draws), step) if instances.any() else ():
+                part = slice(start, start + step)
+                sums[part] += precision.coco_average_precisions(ranked.correct, instances[part], draws[part][:, ranked.images])
+            classes += instances > 0
+    figures = np.where(classes > 0, sums / np.maximum(classes, 1), np.nan)
+    return _interval(float(figures[0]), figures[1:].tolist(), level, None)
+
+
 def _mean(accumulator: APAccumulator, counts: np.ndarray | None, class_ids: list[int] | None) -> float:
     result = accumulator.result(counts)
     if class_ids is None:
@@ -107,10 +164,13 @@ def _mean(accumulator: APAccumulator, counts: np.ndarray | None, class_ids: list
 
 
 def _draws(accumulator: APAccumulator, samples: int, level: float, seed: int) -> list[np.ndarray]:
+    return _counts(accumulator.num_images, samples, level, seed)
+
+
+def _counts(images: int, samples: int, level: float, seed: int) -> list[np.ndarray]:
     """Draw: how often each image comes, [images] int64, once for each sample."""
     if samples < 1 or not 0 < level < 1:
         raise ValueError(f"samples = {samples}, level = {level}: at least one sample and a level between 0 and 1 are expected")
-    images = accumulator.num_images
     if not images:
         raise ValueError("No image was added: there is nothing to draw from")
     rng = np.random.default_rng(seed)
@@ -119,7 +179,7 @@ def _draws(accumulator: APAccumulator, samples: int, level: float, seed: int) ->
 
 def _interval(value: float, drawn: list[float], level: float, class_ids: list[int] | None) -> Interval:
     if np.isnan(value):
-        raise ValueError(f"No image has an instance of {'any class' if class_ids is None else f'the classes {class_ids}'}: there is no mAP")
+        raise ValueError(f"No image has an instance of {'any class' if class_ids is None else f'the classes {class_ids}'}: there is no figure")
     figures = np.array(drawn)
     figures = figures[~np.isnan(figures)]  # draws without any instance have no figure
     low, high = np.quantile(figures, [(1 - level) / 2, (1 + level) / 2])

@@ -161,6 +161,39 @@ def average_precision(
     return float(ap), precisions, recalls
 
 
+def coco_average_precisions(correct: np.ndarray, num_instances: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """Compute `average_precision` with "coco" for many samples drawn with replacement.
+
+    Args:
+        correct: [P] bool, the best prediction first.
+        num_instances: [S] int, how many there are to find in each sample.
+        counts: [S, P] int, how often each prediction is in each sample.
+
+    Returns:
+        [S] float64; 0 where a sample has no instance.
+
+    Example: right and wrong; in the second sample the wrong one comes twice and before no other.
+        >>> coco_average_precisions(np.array([True, False]), np.array([1, 1]), np.array([[1, 1], [0, 2]])).tolist()
+        [1.0, 0.0]
+    """
+    right = np.flatnonzero(correct)
+    samples = len(num_instances)
+    if not len(right) or not samples:
+        return np.zeros(samples)
+    ranks = np.cumsum(counts, axis=1)[:, right]
+    hits = np.cumsum(counts[:, right], axis=1)  # [S, right]
+    envelope = np.maximum.accumulate((hits / np.maximum(ranks, 1))[:, ::-1], axis=1)[:, ::-1]
+    envelope = np.concatenate([envelope, np.zeros((samples, 1))], axis=1)  # what is not reached
+    points = np.linspace(0.0, 1.0, 101)
+    totals, which = np.unique(num_instances, return_inverse=True)
+    wanted = np.array([np.searchsorted(np.arange(total + 1) / max(total, 1), points) for total in totals])[which]  # [S, 101] hits
+    apart = int(max(hits.max(), wanted.max())) + 1  # one ascending list of all samples, searched once
+    rows = np.arange(samples)[:, None]
+    found = np.searchsorted((hits + apart * rows).ravel(), (np.maximum(wanted, 1) + apart * rows).ravel()).reshape(samples, -1)
+    precisions = np.take_along_axis(envelope, np.minimum(found - len(right) * rows, len(right)), axis=1)
+    return np.where(num_instances > 0, precisions.mean(axis=1), 0.0)
+
+
 def check_interpolation(interpolation: str) -> None:
     """Refuse an interpolation of another name."""
     if interpolation not in INTERPOLATIONS:

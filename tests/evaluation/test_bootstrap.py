@@ -131,3 +131,28 @@ def test_without_images_or_instances_there_is_no_interval():
 def test_bad_counts_are_refused(counts):
     with pytest.raises(ValueError, match="2\\] whole numbers"):
         images_found([True, True]).result(np.array(counts))
+
+
+def test_all_draws_at_once_give_the_same_interval():
+    from mrcnn.evaluation.accumulator import APAccumulator
+
+    rng, rankings = np.random.default_rng(3), [APAccumulator(4, threshold, interpolation="coco") for threshold in (0.5, 0.7)]
+    for _ in range(12):
+        gt, found = rng.integers(1, 4, rng.integers(0, 4)), rng.integers(1, 4, rng.integers(0, 7))
+        table, scores = rng.random((len(found), len(gt))), rng.random(len(found))
+        for one in rankings:
+            one.add_overlaps(gt, found, scores, table)
+    for one in rankings:
+        assert bootstrap.of_rankings([one], samples=50) == bootstrap.mean_average_precision(one, samples=50)
+    both = bootstrap.of_rankings(rankings, samples=50)
+    assert both.value == pytest.approx(np.mean([one.result().map for one in rankings]))
+
+
+def test_the_interval_of_any_figure():
+    right = np.arange(20) < 10
+    found = bootstrap.of(lambda counts: counts @ right / counts.sum(), 20, samples=200)
+    assert found.value == 0.5 and 0.2 < found.low < 0.4 < 0.6 < found.high < 0.8
+    with pytest.raises(ValueError, match="there is no figure"):
+        bootstrap.of(lambda counts: float("nan"), 3, samples=2)
+    with pytest.raises(ValueError, match="No image"):
+        bootstrap.of(lambda counts: 1.0, 0)

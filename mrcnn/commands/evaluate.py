@@ -1,0 +1,115 @@
+"""What `python -m mrcnn evaluate` does; its words are in `mrcnn.cli`."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from mrcnn.evaluation import from_coco, measure
+from mrcnn.evaluation.collected import Collected, CollectedImage
+
+KEPT = "collected.json.gz"
+
+
+def run(options: argparse.Namespace) -> int:
+    """Take detections and truth from a network and a data set, from COCO's files or from an earlier run; measure, print, write.
+
+    Raises:
+        OSError, ValueError: something can't be read, or the words don't belong together.
+    """
+    collected, notes, load_image = _sources(options)[0](options)
+    if options.keep and not options.output:
+        raise ValueError("--keep writes into the folder that --output names: name one.")
+    evaluation = measure.evaluate(
+        collected, kinds=options.kinds, iou_thresholds=options.iou or measure.IOU_THRESHOLDS, score=options.score, samples=options.samples,
+        seed=options.seed,
+    )  # fmt: skip
+    evaluation.notes += notes
+    print(evaluation.summary())
+    if options.output:
+        from mrcnn.inference import report
+
+        paths = report.save(evaluation, options.output, load_image)
+        if options.keep:
+            paths.append(os.path.join(options.output, KEPT))
+            collected.save(paths[-1])
+        print("\nWritten: " + ", ".join(paths))
+    return 0
+
+
+Gathered = tuple[Collected, list[str], Callable[[CollectedImage], np.ndarray] | None]
+
+
+def _sources(options: argparse.Namespace) -> list[Callable[[argparse.Namespace], Gathered]]:
+    """Return how detections and truth are had: one way, checked."""
+    ways = {
+        _of_network: ("weights", "format", "data"), _of_files: ("ground_truth", "results"), _of_earlier: ("collected",),
+    }  # fmt: skip
+    begun = [way for way, words in ways.items() if any(getattr(options, word) for word in words)]
+    whole = [way for way in begun if all(getattr(options, word) for word in ways[way])]
+    if len(begun) != 1 or not whole:
+        raise ValueError(
+            "say what to evaluate, in one of three ways: --weights, --format and --data (a network on a data set); --ground-truth and --results "
+            f"(COCO files); or --collected ({KEPT} of an earlier --keep)."
+        )
+    return whole
+
+
+def _of_network(options: argparse.Namespace) -> Gathered:
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    from mrcnn.data import formats
+    from mrcnn.data.formats import convert
+    from mrcnn.inference import judge
+    from mrcnn.mask_rcnn import MaskRCNN
+
+    own, classes = convert.read_options(options.options), convert.read_classes(options.classes)
+    if options.classes_of and not classes:
+        classes = formats.load(options.format, options.classes_of, images=options.images, keep_missing=True, **own)
+    dataset = formats.load(options.format, options.data, images=options.images, classes=classes, **own)
+    model = MaskRCNN("inference", _config(options, dataset.num_classes), options.logs)
+    model.load_initial_weights(options.weights)
+    ids = np.asarray(dataset.image_ids)
+    if options.limit is not None and options.limit < len(ids):
+        ids = ids[np.arange(options.limit) * len(ids) // options.limit]  # spread evenly
+    collected = judge.gather(model, dataset, image_ids=ids.tolist())
+    return collected, judge.notes(model.config), lambda image: dataset.load_image(image.image_id)
+
+
+def _config(options: argparse.Namespace, num_classes: int) -> Any:
+    """Return the configuration: of --config, else of the run that the weights are from, else the library's."""
+    from mrcnn.doctor.command import make_config
+    from mrcnn.training import record
+
+    settings: dict[str, Any] = {}
+    if options.config is None and os.path.isfile(options.weights):
+        try:
+            settings = record.read_config(options.weights)
+        except FileNotFoundError:  # weights that no run of this library wrote
+            pass
+        else:
+            if "BACKBONE" not in settings:
+                raise ValueError(f"{options.weights} has a BACKBONE of its own, which config.json can't hold: pass --config FILE.py:CLASS.")
+    settings |= {"DETECTION_MIN_CONFIDENCE": 0.0} | dict(options.settings)  # AP needs the whole curve
+    return make_config(options.config, settings, num_classes)
+
+
+def _of_files(options: argparse.Namespace) -> Gathered:
+    collected = from_coco.read(options.ground_truth, options.results)
+    return collected, [], _photos(options.images)
+
+
+def _of_earlier(options: argparse.Namespace) -> Gathered:
+    return Collected.load(options.collected), [], _photos(options.images)
+
+
+def _photos(folder: str | None) -> Callable[[CollectedImage], np.ndarray] | None:
+    """Return what reads the photo of an image from a folder; without one there are no pictures."""
+    if folder is None:
+        return None
+    from mrcnn.data import images
+
+    return lambda image: images.read(os.path.join(folder, image.name))

@@ -1,0 +1,119 @@
+"""The judge's walk: a data set, once, in order, through a detector; detections and truth kept as run lengths."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from mrcnn.data import images, samples
+from mrcnn.evaluation.collected import Collected, CollectedImage, checked_scores
+from mrcnn.ops import rle
+from mrcnn.results import Detections
+
+logger = logging.getLogger(__name__)
+
+
+class Truth(NamedTuple):
+    """An image [H, W, C] with its instances: encodings, class ids [N] int32."""
+
+    image_id: int
+    image: np.ndarray
+    rles: list[dict[str, Any]]
+    class_ids: np.ndarray
+
+
+def from_dataset(
+    detect: Callable[[list[np.ndarray]], Sequence[Mapping[str, np.ndarray]]], dataset: Any, *, image_ids: Sequence[int] | None = None,
+    at_once: int = 1, channels: int = 3, progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Collected:  # fmt: skip
+    """Detect on the images of a data set, in order, and keep what was found beside what is there.
+
+    An image that cannot be loaded or judged is logged with its reason and left out of every figure. At most `at_once`
+    photos are in memory at a time. Masks are run lengths on both sides; only a data set without `load_rles` shows its
+    planes, for as long as it takes to encode them.
+
+    Args:
+        detect: Takes a list of images and returns the detections of each; `model.detect` with lazy masks.
+        dataset: Prepared data set.
+        image_ids: Which images. None: all.
+        at_once: Photos handed to `detect` together.
+        channels: Of the images, as `detect` expects them.
+        progress: Called with the number of images done, and of all.
+
+    Raises:
+        ValueError: no image could be used; the message gives the first reasons.
+    """
+    ids = [int(i) for i in (dataset.image_ids if image_ids is None else image_ids)]
+    if not ids:
+        raise ValueError("The data set to judge has no images. Add some and call prepare().")
+    collected, batch = Collected(list(dataset.class_names)), []
+    for done, image_id in enumerate(ids, start=1):
+        try:
+            batch.append(_load(dataset, image_id, channels))
+        except Exception as error:  # whatever a user's load_image or load_mask raises
+            _leave_out(collected, dataset, image_id, error)
+        if batch and (len(batch) == at_once or done == len(ids)):
+            _judge(detect, dataset, batch, collected)
+            batch = []
+        if not batch:
+            progress(done, len(ids))
+    if not collected.images:
+        reasons = "; ".join(f"{name}: {reason}" for name, reason in collected.left_out[:3])
+        raise ValueError(f"None of the {len(ids)} images can be judged. The first reasons: {reasons}")
+    return collected
+
+
+def _judge(detect: Callable, dataset: Any, batch: list[Truth], collected: Collected) -> None:
+    """Detect on a batch; if that is refused, on one image after the other, to find the one that is at fault."""
+    try:
+        found = detect([one.image for one in batch])
+    except (ValueError, TypeError) as error:
+        if len(batch) == 1:
+            _leave_out(collected, dataset, batch[0].image_id, error)
+            return
+        for one in batch:
+            _judge(detect, dataset, [one], collected)
+        return
+    collected.images += [_beside(dataset, one, detections) for one, detections in zip(batch, found, strict=True)]
+
+
+def _leave_out(collected: Collected, dataset: Any, image_id: int, error: Exception) -> None:
+    reason = f"{type(error).__name__}: {error}"
+    collected.left_out.append((image_name(dataset, image_id), reason))
+    logger.warning("Left out of the evaluation: image %s: %s", image_id, reason)
+
+
+def image_name(dataset: Any, image_id: int) -> str:
+    """Return the path of an image, or the id its source has for it."""
+    info = dataset.image_info[image_id]
+    return str(info.get("path") or info.get("id", image_id))
+
+
+def _load(dataset: Any, image_id: int, channels: int) -> Truth:
+    image = images.check(dataset.load_image(image_id), image_id, channels)
+    found = samples.instances(dataset, image_id)
+    masks, class_ids = found.masks, found.class_ids
+    if len(class_ids) and found.shape != image.shape[:2]:
+        raise ValueError(f"its masks are of {found.shape}, the image of {image.shape[:2]} pixels (height, width)")
+    real = np.flatnonzero(class_ids)  # 0 is padding
+    rles = rle.encode_coco(masks[:, :, real]) if isinstance(masks, np.ndarray) else [rle.checked_coco(masks[i]) for i in real]
+    return Truth(image_id, image, rles, class_ids[real])
+
+
+def _beside(dataset: Any, truth: Truth, detections: Mapping[str, np.ndarray]) -> CollectedImage:
+    found = Detections.from_mapping(detections)
+    height, width = truth.image.shape[:2]
+    wrong = found["class_ids"][(found["class_ids"] < 1) | (found["class_ids"] >= dataset.num_classes)]
+    if len(wrong):
+        raise ValueError(
+            f"The detector returned class id {wrong[0]}, the data set has ids 1 to {dataset.num_classes - 1}: judge a network with the "
+            "data's own classes, in their order"
+        )
+    return CollectedImage(
+        truth.image_id, image_name(dataset, truth.image_id), height, width,
+        truth.class_ids, rle.boxes_coco(truth.rles), truth.rles, rle.area_coco(truth.rles),
+        found["class_ids"], checked_scores(found["scores"], truth.image_id), found["rois"], found.rles,
+    )  # fmt: skip
