@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from mrcnn.ops import overlaps, rle
+from mrcnn.ops import boxes, overlaps, rle
 from mrcnn.ops.waiting import EncodedMasks, SmallMasks
 
 DTYPES = {"rois": np.int32, "class_ids": np.int32, "scores": np.float32, "masks": np.bool_}
@@ -175,6 +175,12 @@ class Detections(dict):
         if class_ids is not None:
             keep &= np.isin(self["class_ids"], list(class_ids))
         return self.select(keep)
+
+    def mirrored(self) -> Detections:
+        """Return the detections of the image seen in a mirror: left is right."""
+        masks = np.ascontiguousarray(self["masks"][:, ::-1]) if self.pasted else self._small.mirrored()
+        rois = boxes.mirrored(self["rois"], self.image_shape[1])
+        return Detections(rois, self["class_ids"].copy(), self["scores"].copy(), masks)
 
     def without_overlaps(self, first: str = "smallest") -> Detections:
         """Return the detections with every pixel in one mask at most, and boxes tight around what is left.

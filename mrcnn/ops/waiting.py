@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from mrcnn.ops import boxes as box_ops
 from mrcnn.ops import paste, rle
 
 
@@ -35,6 +36,10 @@ class SmallMasks(NamedTuple):
     def select(self, indices: np.ndarray) -> SmallMasks:
         """Return copies of these masks."""
         return SmallMasks(self.masks[indices], self.boxes[indices], self.image_shape)
+
+    def mirrored(self) -> SmallMasks:
+        """Return the masks of the image seen in a mirror: left is right."""
+        return SmallMasks(self.masks[:, :, ::-1], box_ops.mirrored(self.boxes, int(self.image_shape[1])), self.image_shape)
 
     def planes(self) -> np.ndarray:
         """Put them on the image: [H, W, N] bool."""
@@ -65,6 +70,11 @@ class EncodedMasks(NamedTuple):
     def select(self, indices: np.ndarray) -> EncodedMasks:
         """Return these masks; encodings are never changed, and so not copied."""
         return EncodedMasks([self.encoded[i] for i in np.arange(len(self.encoded))[indices].tolist()], self.image_shape)
+
+    def mirrored(self) -> EncodedMasks:
+        """Return the masks of the image seen in a mirror, decoded one after the other."""
+        flipped = [rle.encode_coco(rle.decode_coco(one)[:, ::-1]) for one in self.encoded]
+        return EncodedMasks(flipped, self.image_shape)
 
     def planes(self) -> np.ndarray:
         """Decode them: [H, W, N] bool, laid out as pasted ones, one instance's mask contiguous in memory."""
