@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mrcnn.ops import boxes as box_ops
-from mrcnn.ops import paste, rle
+from mrcnn.ops import moved_rle, paste, rle
 
 
 class SmallMasks(NamedTuple):
@@ -67,6 +67,16 @@ class EncodedMasks(NamedTuple):
         height, width = self.image_shape[:2]
         return height, width, len(self.encoded)
 
+    @property
+    def boxes(self) -> np.ndarray:
+        """[N, (y1, x1, y2, x2)] int32, tight. With `masks` this is what `SmallMasks` has: who pastes one after the other need not ask which it is."""
+        return rle.boxes_coco(self.encoded)
+
+    @property
+    def masks(self) -> Sequence[np.ndarray]:
+        """Each mask within its box, [h, w] float32 of 0 and 1; of no size where it is empty. Decoded one by one when asked for."""
+        return _Within(self.encoded)
+
     def select(self, indices: np.ndarray) -> EncodedMasks:
         """Return these masks; encodings are never changed, and so not copied."""
         return EncodedMasks([self.encoded[i] for i in np.arange(len(self.encoded))[indices].tolist()], self.image_shape)
@@ -86,3 +96,19 @@ class EncodedMasks(NamedTuple):
     def rles(self) -> list[dict[str, Any]]:
         """The encodings, a new list."""
         return list(self.encoded)
+
+
+class _Within(Sequence):
+    """Decodes one mask within its box at a time."""
+
+    def __init__(self, encoded: Sequence[dict[str, Any]]):
+        self._encoded = encoded
+
+    def __len__(self) -> int:
+        return len(self._encoded)
+
+    def __getitem__(self, index: int) -> np.ndarray:
+        encoded = self._encoded[index]
+        top, left, bottom, right = rle.boxes_coco([encoded])[0].tolist()
+        part = moved_rle.move(encoded, (-top, -left), (bottom - top, right - left))
+        return rle.decode_coco(part).astype(np.float32)

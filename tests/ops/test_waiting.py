@@ -4,7 +4,7 @@ import tracemalloc
 
 import numpy as np
 
-from mrcnn.ops import overlaps, rle, waiting
+from mrcnn.ops import overlaps, paste, rle, waiting
 
 
 def blobs(count, side, height, width):
@@ -31,6 +31,17 @@ def test_both_kinds_agree():
     encoded = waiting.EncodedMasks(small.rles(), small.image_shape)
     assert small.shape == encoded.shape
     np.testing.assert_array_equal(small.planes(), encoded.planes())
+
+
+def test_encoded_masks_can_be_pasted_one_by_one_like_small_ones():
+    masks = np.random.default_rng(0).random((9, 7, 3)) < 0.3
+    masks[:, :, 1] = False
+    masks[:2, :, 0] = False
+    encoded = waiting.EncodedMasks(rle.encode_coco(masks), (9, 7))
+    assert len(encoded.masks) == 3 and encoded.masks[0].shape == (6, 4) and encoded.boxes[0].tolist() == [2, 1, 8, 5]
+    for i in (0, 2):
+        np.testing.assert_array_equal(paste.plane(encoded.masks[i], encoded.boxes[i], encoded.image_shape), masks[:, :, i])
+    assert encoded.masks[1].size == 0 and not encoded.boxes[1].any()
 
 
 def test_a_hundred_masks_of_a_large_photo_take_megabytes_as_run_lengths():
