@@ -176,11 +176,21 @@ class Detections(dict):
             keep &= np.isin(self["class_ids"], list(class_ids))
         return self.select(keep)
 
+    def replaced(self, rois: np.ndarray, masks: np.ndarray | SmallMasks | EncodedMasks) -> Detections:
+        """Return these detections with other boxes and masks, one for each; all else is theirs.
+
+        Raises:
+            ValueError: They are not as many, see `validate`.
+        """
+        parts = {"rois": _whole_numbers("rois", rois), "class_ids": self["class_ids"].copy(), "scores": self["scores"].copy()}
+        found = _restore(type(self), {**parts, "masks": masks if isinstance(masks, WAITING) else _as_bool(masks)}, self.__dict__)
+        found.validate()
+        return found
+
     def mirrored(self) -> Detections:
         """Return the detections of the image seen in a mirror: left is right."""
         masks = np.ascontiguousarray(self["masks"][:, ::-1]) if self.pasted else self._small.mirrored()
-        rois = boxes.mirrored(self["rois"], self.image_shape[1])
-        return Detections(rois, self["class_ids"].copy(), self["scores"].copy(), masks)
+        return self.replaced(boxes.mirrored(self["rois"], self.image_shape[1]), masks)
 
     def without_overlaps(self, first: str = "smallest") -> Detections:
         """Return the detections with every pixel in one mask at most, and boxes tight around what is left.
@@ -207,9 +217,7 @@ class Detections(dict):
         encoded = self.rles
         rank = rle.area_coco(encoded) if first == "smallest" else -self["scores"]
         parts = overlaps.apart(encoded, np.argsort(rank, kind="stable"))
-        keep = rle.area_coco(parts) > 0
-        masks = EncodedMasks(parts, self.image_shape).select(keep)
-        return Detections(rle.boxes_coco(masks.encoded), self["class_ids"][keep], self["scores"][keep], masks, self.window)
+        return self.replaced(rle.boxes_coco(parts), EncodedMasks(parts, self.image_shape)).select(rle.area_coco(parts) > 0)
 
     def mask_nms(self, threshold: float, *, per_class: bool = True) -> Detections:
         """Return the detections, best first, without those whose mask a better kept one overlaps by more than `threshold` (IoU of masks).

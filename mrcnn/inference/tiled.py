@@ -149,7 +149,7 @@ def _placed(found: Detections, tile: tuple[int, int, int, int], image_shape: tup
     """Bring a tile's detections into the photo's frame."""
     corner = np.array(tile[:2], np.int32)
     masks = EncodedMasks([moved_rle.move(one, corner, image_shape) for one in found.rles], image_shape)
-    return Detections(found["rois"] + np.tile(corner, 2), found["class_ids"], found["scores"], masks)
+    return found.replaced(found["rois"] + np.tile(corner, 2), masks)
 
 
 class _Parts:
