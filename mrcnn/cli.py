@@ -152,7 +152,7 @@ def _add_detect(commands: argparse._SubParsersAction) -> None:
     looks = parser.add_argument_group("how to look")
     looks.add_argument("--min-score", type=_share, metavar="S", help="leave out lower scores. Default: the configuration's DETECTION_MIN_CONFIDENCE")
     looks.add_argument("--flip", action="store_true", help="also look at the mirrored photo, and fuse")
-    looks.add_argument("--scales", type=_numbers, metavar="S,S,…", help="also look at other sizes, such as 0.75,1,1.5, and fuse")
+    looks.add_argument("--scales", type=_numbers, metavar="S,S,…", help="sizes to look at, factors of the usual one, such as 0.75,1,1.5, and fuse")
     looks.add_argument(
         "--tile", type=_count, nargs="?", const=0, metavar="PIXELS", help="look at tiles of large photos. Without PIXELS: of the network's size"
     )

@@ -67,7 +67,7 @@ def class_names(asked: str | None, weights: str, num_classes: int) -> list[str]:
         if len(names) != num_classes - 1:
             raise ValueError(f"--classes gives {len(names)} names and the network has {num_classes - 1} classes besides the background: {asked}")
         return ["BG", *names]
-    written = [entry.get("class_names") for entry in record.sessions(os.path.dirname(os.path.abspath(weights)))]
+    written = [entry.get("class_names") for entry in record.sessions(_run_folder(weights))]
     names = next((names for names in reversed(written) if names), None)
     if names and len(names) == num_classes:
         return [str(name) for name in names]
@@ -108,7 +108,7 @@ def _of_file(weights: str, settings: dict[str, Any]) -> dict[str, Any]:
     if described.kind != "mask_rcnn":
         raise ValueError(f"{weights} holds {described.kind_text}; detection needs a trained Mask R-CNN.")
     try:
-        found = record.read_config(os.path.abspath(weights))
+        found = record.read_config(_run_folder(weights))
     except FileNotFoundError:
         found = _facts(described)
     if "BACKBONE" not in found and "BACKBONE" not in settings:
@@ -117,6 +117,13 @@ def _of_file(weights: str, settings: dict[str, Any]) -> dict[str, Any]:
         )
     left_out = ("GPU_COUNT", "BATCH_SIZE", "IMAGE_SHAPE", "IMAGE_META_SIZE", "IMAGES_PER_GPU")  # of the training's batches and sizes
     return {name: value for name, value in found.items() if name.isupper() and name not in left_out}
+
+
+def _run_folder(weights: str) -> str:
+    """The folder of the run that a weight file belongs to: its own, or the one above, of averaged weights and of a state."""
+    folder = os.path.dirname(os.path.abspath(weights))
+    above = os.path.dirname(folder)
+    return above if not os.path.isfile(os.path.join(folder, record.FILE)) and os.path.isfile(os.path.join(above, record.FILE)) else folder
 
 
 def _facts(described: layout.FileLayout) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """mrcnn.commands.trained: what network a weight file is, and what its classes are called."""
 
 import json
+import os
 
 import pytest
 import tiny_network
@@ -40,6 +41,15 @@ def test_a_run_says_its_configuration_and_set_wins(run_of):
     assert tuple(config.RPN_ANCHOR_SCALES) == (3, 5, 7, 9, 11) and config.IMAGE_MAX_DIM == 64 and config.NUM_CLASSES == 5
     assert config.DETECTION_MIN_CONFIDENCE == 0.4 and config.BATCH_SIZE == 3
     config.validate()
+
+
+def test_averaged_weights_belong_to_the_run_above_them(run_of, tmp_path):
+    path = run_of(RPN_ANCHOR_SCALES=(3, 5, 7, 9, 11))
+    (tmp_path / "ema").mkdir()
+    averaged = str(tmp_path / "ema" / "ema_tiny_0001.h5")
+    os.rename(path, averaged)
+    assert tuple(trained.configuration(averaged, None, {}, 1).RPN_ANCHOR_SCALES) == (3, 5, 7, 9, 11)
+    assert trained.class_names(None, averaged, 5)[1] == "a"
 
 
 def test_without_a_run_the_shapes_say_what_they_can(weights, caplog):
