@@ -1,7 +1,8 @@
 """Large photos in overlapping tiles, each at the network's own resolution, and the tiles' detections as those of one photo.
 
-A detection is cut where its box comes near a side of its tile that is not a side of the photo. Two detections of one class, of different tiles,
-are one object
+A detection is cut where its box comes near a side of its tile that is not a side of the photo. A cut one whose box lies whole within another tile is
+dropped, whatever its class: that tile sees more of the object, and has said what it is. Of those left two of one class, of different tiles, are one
+object
 - if both are whole: when their masks' IoU is above the threshold; the better score stays;
 - if one is cut: when more than that share of the cut one's pixels is in the whole one; the whole one stays;
 - if both are cut: when their masks' IoU, counted where both tiles look, is above it; they become one, with all their pixels, a box around both
@@ -121,13 +122,13 @@ def merge(found: Sequence[Detections], tiles: Sequence[tuple[int, int, int, int]
     image_shape = found[0].image_shape
     parts = _Parts(found, tiles, image_shape)
     order = np.argsort(-parts.scores, kind="stable")
-    gone = np.zeros(len(order), bool)
+    gone = parts.cut & parts.seen_better()
     for place, index in enumerate(order.tolist()):
         if parts.cut[index] or gone[index]:
             continue
         rivals = [other for other in parts.rivals(index, order[place + 1 :]) if not parts.cut[other] and not gone[other]]
         gone[[other for other, share in parts.ious(index, rivals) if share > threshold]] = True
-    for index in np.flatnonzero(parts.cut).tolist():
+    for index in np.flatnonzero(parts.cut & ~gone).tolist():
         wholes = [other for other in parts.rivals(index, order) if not parts.cut[other] and not gone[other]]
         gone[index] = any(share > threshold for share in parts.shares_inside(index, wholes))
     groups = _groups(parts, np.flatnonzero(parts.cut & ~gone), threshold)
@@ -165,12 +166,21 @@ class _Parts:
         self.areas = rle.area_coco(self.encoded)
         self.tile_ids = np.repeat(np.arange(len(found)), [one.num for one in found])
         self.tiles = np.array(tiles).reshape(-1, 4)
-        own = self.tiles[self.tile_ids]
-        near = BORDER * (own[:, 2:] - own[:, :2])
-        inner_low, inner_high = own[:, :2] > 0, own[:, 2:] < np.array(image_shape)
-        low = inner_low & (self.rois[:, :2] - own[:, :2] <= near)
-        high = inner_high & (own[:, 2:] - self.rois[:, 2:] <= near)
-        self.cut = (low | high).any(axis=1)
+        # What a tile sees whole lies within it, and off its sides that are not the photo's: [T, 2] each.
+        near = np.ceil(BORDER * (self.tiles[:, 2:] - self.tiles[:, :2]))
+        self.low = np.where(self.tiles[:, :2] > 0, self.tiles[:, :2] + near, -np.inf)
+        self.high = np.where(self.tiles[:, 2:] < np.array(image_shape), self.tiles[:, 2:] - near, np.inf)
+        inside = (self.rois[:, :2] > self.low[self.tile_ids]) & (self.rois[:, 2:] < self.high[self.tile_ids])
+        self.cut = ~inside.all(axis=1)
+
+    def seen_better(self) -> np.ndarray:
+        """[N] bool: whose box lies whole within another tile. The photo made smaller doesn't count: it sees less."""
+        small = np.isfinite(self.low).any(axis=1) | np.isfinite(self.high).any(axis=1)
+        seen = np.zeros(len(self.rois), bool)
+        for tile in np.flatnonzero(small).tolist():
+            inside = (self.rois[:, :2] > self.low[tile]) & (self.rois[:, 2:] < self.high[tile])
+            seen |= inside.all(axis=1) & (self.tile_ids != tile)
+        return seen
 
     def rivals(self, index: int, others: np.ndarray) -> list[int]:
         """Those of the same class and another tile whose masks' boxes meet that of `index`, in the order of `others`."""

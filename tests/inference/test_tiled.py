@@ -93,6 +93,21 @@ def test_of_a_cut_and_a_whole_one_the_whole_stays_though_its_score_is_lower():
     assert found["rois"].tolist() == [[10, 81, 20, 130]] and found["scores"].tolist() == pytest.approx([0.4])
 
 
+def test_a_cut_one_that_another_tile_sees_whole_goes_whatever_that_tile_says():
+    """The tile on the right sees all of x = 80 to 100 and beyond: it calls it class 2, or nothing."""
+    cut = of_tile((100, 160), ((10, 80, 20, 100), 1, 0.9))
+    assert tiled.merge([cut, of_tile((100, 160), ((10, 81, 20, 130), 2, 0.4))], TILES)["class_ids"].tolist() == [2]
+    assert tiled.merge([cut, of_tile((100, 160))], TILES).num == 0
+
+
+def test_the_photo_made_smaller_is_no_better_view():
+    cut = of_tile((100, 160), ((10, 80, 20, 100), 1, 0.9))
+    assert tiled.merge([of_tile((100, 160)), cut], [(0, 0, 100, 160), (0, 0, 100, 100)]).num == 1
+    whole = of_tile((100, 160), ((10, 80, 20, 130), 1, 0.4))
+    found = tiled.merge([whole, cut], [(0, 0, 100, 160), (0, 0, 100, 100)])
+    assert found["rois"].tolist() == [[10, 80, 20, 130]] and found["scores"].tolist() == pytest.approx([0.4])
+
+
 def test_two_cut_ones_that_agree_where_both_look_become_one():
     """Between x = 60 and 100 they share 10 of 12 rows."""
     one, two = of_tile((100, 160), ((10, 5, 20, 100), 1, 0.5)), of_tile((100, 160), ((10, 60, 22, 140), 1, 0.7))
@@ -104,7 +119,7 @@ def test_two_cut_ones_that_agree_where_both_look_become_one():
 def test_neighbours_other_classes_and_one_tile_stay_apart():
     below = of_tile((100, 160), ((10, 5, 20, 100), 1, 0.5)), of_tile((100, 160), ((21, 60, 31, 140), 1, 0.7))
     assert tiled.merge(below, TILES).num == 2
-    other = of_tile((100, 160), ((10, 80, 20, 100), 1, 0.9)), of_tile((100, 160), ((10, 81, 20, 130), 2, 0.4))
+    other = of_tile((100, 160), ((10, 65, 20, 90), 1, 0.9)), of_tile((100, 160), ((10, 66, 20, 90), 2, 0.4))
     assert tiled.merge(other, TILES).num == 2
     same_tile = of_tile((100, 160), ((10, 10, 20, 30), 1, 0.9), ((10, 11, 20, 30), 1, 0.8))
     assert tiled.merge([same_tile, of_tile((100, 160))], TILES)["scores"].tolist() == pytest.approx([0.9, 0.8])
