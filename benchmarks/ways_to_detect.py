@@ -3,8 +3,8 @@
     python benchmarks/ways_to_detect.py --weights logs/fashion…/mask_rcnn_fashion_0024.h5 --scenes 200
     python benchmarks/ways_to_detect.py --weights logs/fashion…/mask_rcnn_fashion_0024.h5 --tiles 8
 
-The first compares ways on scenes of 128 px, each with the difference to the default and its 95 % bootstrap interval over the scenes. The second looks at
-photos of 512 px that are 16 scenes side by side: at once, and in tiles. Seconds are CPU time of this process.
+The first compares ways on scenes of 128 px, each with the difference to the default and its 95 % bootstrap interval over the scenes. The second
+looks at photos of 512 px that are 16 scenes side by side: at once, and in tiles. Seconds are CPU time of this process.
 """
 
 import argparse
