@@ -30,17 +30,17 @@ def configuration(weights: str, place: str | None, settings: dict[str, Any], bat
     Raises:
         OSError, ValueError: nothing says what the network is; the message says what to pass.
     """
+    wanted = {"IMAGES_PER_GPU": batch}
     if place:
         config = make_config(place, settings, 0)
         num_classes = layout.describe(weights).facts.num_classes
         if num_classes and "NUM_CLASSES" not in settings:
-            config.NUM_CLASSES = num_classes  # a class that is used for several data sets may not know
+            wanted["NUM_CLASSES"] = num_classes  # a class that is used for several data sets may not know
     else:
         config = Config()
-        config.NAME = "detect"
-        for name, value in {**_of_file(weights, settings), **settings}.items():
-            setattr(config, name, value)
-    config.IMAGES_PER_GPU = batch
+        wanted = {"NAME": "detect", **_of_file(weights, settings), **settings, **wanted}
+    for name, value in wanted.items():
+        setattr(config, name, value)
     config.__dict__.pop("BATCH_SIZE", None)
     return config
 
