@@ -177,7 +177,8 @@ def _inference(config: Config, trunk: _Trunk, options: dict[str, Any]) -> keras.
     _, probs, deltas = _box_head(config, trunk, rois, train_bn=False)
     detection_layer = DetectionLayer(
         config.DETECTION_MAX_INSTANCES, config.DETECTION_MIN_CONFIDENCE, config.DETECTION_NMS_THRESHOLD, std_dev=config.BBOX_STD_DEV,
-        max_log=config.BOX_DELTA_MAX_LOG, name="mrcnn_detection",
+        max_log=config.BOX_DELTA_MAX_LOG, nms_method=config.DETECTION_NMS_METHOD, nms_sigma=config.DETECTION_SOFT_NMS_SIGMA,
+        nms_per_class=config.DETECTION_NMS_PER_CLASS, name="mrcnn_detection",
     )  # fmt: skip
     detections = detection_layer([rois, probs, deltas, trunk.meta])
     masks = _mask_head(config, trunk, detections[..., :4], detections[..., 4], train_bn=False)

@@ -33,6 +33,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_curves(commands)
     _add_convert(commands)
     _add_doctor(commands)
+    _add_detect(commands)
     _add_evaluate(commands)
     return parser
 
@@ -185,6 +186,67 @@ def _score(text: str) -> float | str:
         return float(text)
     except ValueError:
         raise argparse.ArgumentTypeError(f"{text!r}: write a number, or best") from None
+
+
+def _add_detect(commands: argparse._SubParsersAction) -> None:
+    parser = commands.add_parser("detect", help="find the objects on photos, in a video or before a camera; see docs/detecting.md")
+    parser.add_argument("sources", nargs="*", metavar="PHOTO", help="photos, folders of photos, or one video file")
+    parser.add_argument("--camera", type=int, metavar="N", help="a camera instead, 0 for the first; Ctrl-C or --frames ends it")
+    parser.add_argument("--weights", required=True, metavar="FILE", help="the trained .h5 file; a config.json beside it says what network it is")
+    parser.add_argument("--config", metavar="FILE.py:CLASS", help="your subclass of Config instead. The file is run")
+    parser.add_argument(
+        "--set", dest="settings", type=_setting, action="append", default=[], metavar="NAME=VALUE",
+        help="a parameter of mrcnn.config.Config, such as DETECTION_NMS_METHOD=gaussian; may come several times",
+    )  # fmt: skip
+    parser.add_argument("--classes", metavar="NAMES", help="a,b,c or a file with one a line. Default: those of the run, or COCO's 80")
+    parser.add_argument("--batch", type=_count, default=1, metavar="N", help="images the network takes at once. Default: 1")
+    looks = parser.add_argument_group("how to look")
+    looks.add_argument("--min-score", type=_share, metavar="S", help="leave out lower scores. Default: the configuration's DETECTION_MIN_CONFIDENCE")
+    looks.add_argument("--flip", action="store_true", help="also look at the mirrored photo, and fuse")
+    looks.add_argument("--scales", type=_numbers, metavar="S,S,…", help="sizes to look at, factors of the usual one, such as 0.75,1,1.5, and fuse")
+    looks.add_argument(
+        "--tile", type=_count, nargs="?", const=0, metavar="PIXELS", help="look at tiles of large photos. Without PIXELS: of the network's size"
+    )
+    looks.add_argument("--overlap", type=_share, default=0.25, metavar="S", help="share of a tile that the next one sees too. Default: 0.25")
+    looks.add_argument("--no-whole", action="store_true", help="with --tile: don't look at the whole photo besides")
+    looks.add_argument("--mask-nms", type=_share, metavar="IOU", help="drop a mask that a better one of its class overlaps by more")
+    looks.add_argument("--no-overlaps", choices=("smallest", "best"), help="every pixel in one mask: the smallest one's, or the best one's")
+    output = parser.add_argument_group("what to write")
+    output.add_argument("--output", required=True, metavar="DIR", help="folder; it always gets detections.jsonl, a line for each image")
+    output.add_argument(
+        "--save", nargs="+", choices=("pictures", "coco", "imaterialist", "video", "jsonl"), metavar="WHAT",
+        help="pictures, coco (results json), imaterialist (submission CSV), video, or jsonl for nothing besides. Default: pictures, or video",
+    )  # fmt: skip
+    output.add_argument("--coco-ids", metavar="FILE", help="COCO annotations that give the results their image and category ids")
+    output.add_argument("--resume", action="store_true", help="leave out the photos that have a line in detections.jsonl")
+    output.add_argument("--overwrite", action="store_true", help="begin anew in a folder that has detections")
+    output.add_argument("--recursive", action="store_true", help="also the folders within folders")
+    output.add_argument("--every", type=_count, default=1, metavar="N", help="of a video: each Nth frame")
+    output.add_argument("--frames", type=_count, metavar="N", help="of a video: so many frames at most")
+    output.add_argument("--codec", default="mp4v", metavar="FOUR", help="of the video written. Default: mp4v")
+    output.add_argument("--fps", type=float, metavar="N", help="of the video written. Default: the source's, divided by --every")
+    output.add_argument("--video-name", metavar="NAME", help="of the video written; its suffix says the container. Default: NAME_detections.mp4")
+    parser.set_defaults(run=_detect)
+
+
+def _detect(options: argparse.Namespace) -> int:
+    from mrcnn.commands import detect
+
+    return detect.run(options)
+
+
+def _share(text: str) -> float:
+    (number,) = _numbers(text) if "," not in text else (-1.0,)
+    if not 0 <= number <= 1:
+        raise argparse.ArgumentTypeError(f"{text!r}: write a number from 0 to 1")
+    return number
+
+
+def _numbers(text: str) -> list[float]:
+    try:
+        return [float(part) for part in text.split(",")]
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r}: write a number, or several with commas between") from None
 
 
 def _setting(text: str) -> tuple[str, Any]:

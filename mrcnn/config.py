@@ -182,6 +182,14 @@ class Config:
     DETECTION_MIN_CONFIDENCE = 0.7
     # Detections of one class that overlap a better one by more than this are dropped.
     DETECTION_NMS_THRESHOLD = 0.3
+    # What becomes of a detection that overlaps a better one: "hard", dropped above DETECTION_NMS_THRESHOLD; "linear", its score times 1 - IoU from
+    # DETECTION_NMS_THRESHOLD on; "gaussian", its score times exp(-IoU^2 / DETECTION_SOFT_NMS_SIGMA), whatever the IoU. The two soft ones keep
+    # neighbours that hide one another; DETECTION_MIN_CONFIDENCE then cuts the lowered scores, and 0.7 is too much for most of them.
+    DETECTION_NMS_METHOD = "hard"
+    # Width of "gaussian"; 0.5 is the paper's. Smaller: harder.
+    DETECTION_SOFT_NMS_SIGMA = 0.5
+    # False: detections of different classes suppress one another too, for one class an object.
+    DETECTION_NMS_PER_CLASS = True
 
     # --- Optimisation --------------------------------------------------------------------------------------------------
     LEARNING_RATE = 0.001

@@ -15,6 +15,7 @@ OPTIMIZERS = ("sgd", "adamw")
 NORMS = ("batch", "group", "sync_batch")
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 NON_FINITE = ("stop", "skip")
+NMS_METHODS = ("hard", "linear", "gaussian")
 
 
 def check(config: "Config") -> None:
@@ -24,6 +25,7 @@ def check(config: "Config") -> None:
     _check_anchors(config)
     _check_counts(config)
     _check_fractions(config)
+    _check_suppression(config)
     _check_masks(config)
     _check_losses(config)
     _check_updates(config)
@@ -182,6 +184,15 @@ def _check_fractions(config: "Config") -> None:
     _check_balance(config)
     if config.BOX_DELTA_MAX_LOG is not None and not (_is_number(config.BOX_DELTA_MAX_LOG) and config.BOX_DELTA_MAX_LOG > 0):
         _refuse(config, "BOX_DELTA_MAX_LOG", "a positive number, or None for no limit, is expected")
+
+
+def _check_suppression(config: "Config") -> None:
+    if config.DETECTION_NMS_METHOD not in NMS_METHODS:
+        _refuse(config, "DETECTION_NMS_METHOD", f"one of {', '.join(NMS_METHODS)} is expected")
+    if not _is_number(config.DETECTION_SOFT_NMS_SIGMA) or config.DETECTION_SOFT_NMS_SIGMA <= 0:
+        _refuse(config, "DETECTION_SOFT_NMS_SIGMA", "a number above 0 is expected", "Set 0.5, the paper's.")
+    if not isinstance(config.DETECTION_NMS_PER_CLASS, bool):
+        _refuse(config, "DETECTION_NMS_PER_CLASS", "True or False is expected")
 
 
 def _check_balance(config: "Config") -> None:

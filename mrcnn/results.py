@@ -9,38 +9,16 @@ planes of a large photo are a gigabyte that evaluation and bulk work never look 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from mrcnn.ops import paste, rle
+from mrcnn.ops import boxes, overlaps, rle
+from mrcnn.ops.waiting import EncodedMasks, SmallMasks
 
 DTYPES = {"rois": np.int32, "class_ids": np.int32, "scores": np.float32, "masks": np.bool_}
 KEYS = tuple(DTYPES)
-
-
-class SmallMasks(NamedTuple):
-    """Masks as the mask head gives them, not yet put on the image.
-
-    Attributes:
-        masks: [N, M, M] float32 probabilities, one mask a box.
-        boxes: [N, (y1, x1, y2, x2)] whole pixels; they may reach outside the image.
-        image_shape: (H, W) of the image; more values are ignored.
-    """
-
-    masks: np.ndarray
-    boxes: np.ndarray
-    image_shape: Sequence[int]
-
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        """That of the planes: (H, W, N)."""
-        height, width = self.image_shape[:2]
-        return height, width, len(self.masks)
-
-    def select(self, indices: np.ndarray) -> SmallMasks:
-        """Return copies of these masks."""
-        return SmallMasks(self.masks[indices], self.boxes[indices], self.image_shape)
+WAITING = (SmallMasks, EncodedMasks)
 
 
 class Detections(dict):
@@ -50,8 +28,8 @@ class Detections(dict):
         rois: [N, (y1, x1, y2, x2)] int32, pixels of the image, y2 and x2 outside the box.
         class_ids: [N] int32, 1 or more (0 is background).
         scores: [N] float32, as a rule from 0 to 1. Best first as detect() returns them; other orders are allowed.
-        masks: [H, W, N] bool, H and W those of the image. Given as `SmallMasks`, they are pasted when first read;
-            `rles`, `areas` and the other methods do without.
+        masks: [H, W, N] bool, H and W those of the image. Given as `SmallMasks` or `EncodedMasks`, they become planes when first
+            read; `rles`, `areas` and the other methods do without.
 
     Attributes:
         window: (y1, x1, y2, x2) of the image inside the padded network input, or None where the maker did not say.
@@ -67,7 +45,7 @@ class Detections(dict):
         rois: np.ndarray,
         class_ids: np.ndarray,
         scores: np.ndarray,
-        masks: np.ndarray | SmallMasks,
+        masks: np.ndarray | SmallMasks | EncodedMasks,
         window: Sequence[int] | None = None,
     ):
         """Take the four arrays, bring them to their dtypes and check that they belong together.
@@ -80,7 +58,7 @@ class Detections(dict):
             rois=_whole_numbers("rois", rois),
             class_ids=_whole_numbers("class_ids", class_ids),
             scores=np.asarray(scores, np.float32),
-            masks=masks if isinstance(masks, SmallMasks) else _as_bool(masks),
+            masks=masks if isinstance(masks, WAITING) else _as_bool(masks),
         )
         if self["rois"].size == 0 and self["rois"].ndim == 1:
             self["rois"] = self["rois"].reshape(0, 4)  # an empty list says no width
@@ -153,13 +131,13 @@ class Detections(dict):
 
     @property
     def pasted(self) -> bool:
-        """Whether the masks are an array; if not, they wait as `SmallMasks` for somebody to read them."""
-        return not isinstance(super().__getitem__("masks"), SmallMasks)
+        """Whether the masks are an array; if not, they wait as `SmallMasks` or `EncodedMasks` for somebody to read them."""
+        return not isinstance(super().__getitem__("masks"), WAITING)
 
     @property
     def rles(self) -> list[dict[str, Any]]:
         """N COCO run-length encodings of the masks, {"size": [H, W], "counts": bytes}; masks that wait go on waiting."""
-        return rle.encode_coco(np.asarray(self["masks"])) if self.pasted else paste.coco_rles(*self._small)
+        return rle.encode_coco(np.asarray(self["masks"])) if self.pasted else self._small.rles()
 
     @property
     def areas(self) -> np.ndarray:
@@ -197,6 +175,64 @@ class Detections(dict):
         if class_ids is not None:
             keep &= np.isin(self["class_ids"], list(class_ids))
         return self.select(keep)
+
+    def replaced(self, rois: np.ndarray, masks: np.ndarray | SmallMasks | EncodedMasks) -> Detections:
+        """Return these detections with other boxes and masks, one for each; all else is theirs.
+
+        Raises:
+            ValueError: They are not as many, see `validate`.
+        """
+        parts = {"rois": _whole_numbers("rois", rois), "class_ids": self["class_ids"].copy(), "scores": self["scores"].copy()}
+        found = _restore(type(self), {**parts, "masks": masks if isinstance(masks, WAITING) else _as_bool(masks)}, self.__dict__)
+        found.validate()
+        return found
+
+    def mirrored(self) -> Detections:
+        """Return the detections of the image seen in a mirror: left is right."""
+        masks = np.ascontiguousarray(self["masks"][:, ::-1]) if self.pasted else self._small.mirrored()
+        return self.replaced(boxes.mirrored(self["rois"], self.image_shape[1]), masks)
+
+    def without_overlaps(self, first: str = "smallest") -> Detections:
+        """Return the detections with every pixel in one mask at most, and boxes tight around what is left.
+
+        Args:
+            first: Whose pixels they are where masks overlap: "smallest", the smaller mask's, as in the kernels for iMaterialist (a button
+                is not swallowed by the coat); "best", that of the higher score.
+
+        Returns:
+            Detections in their order, masks as `EncodedMasks`; those of which nothing is left are dropped.
+
+        Raises:
+            ValueError: first is neither.
+
+        Example:
+            >>> masks = np.ones((1, 4, 2), bool)
+            >>> masks[:, 2:, 1] = False
+            >>> found = Detections([[0, 0, 1, 4], [0, 0, 1, 2]], [1, 2], [0.9, 0.8], masks)
+            >>> found.without_overlaps()["rois"].tolist(), found.without_overlaps("best").num
+            ([[0, 2, 1, 4], [0, 0, 1, 2]], 1)
+        """
+        if first not in ("smallest", "best"):
+            raise ValueError(f"first = {first!r}: 'smallest' or 'best' is expected")
+        encoded = self.rles
+        rank = rle.area_coco(encoded) if first == "smallest" else -self["scores"]
+        parts = overlaps.apart(encoded, np.argsort(rank, kind="stable"))
+        return self.replaced(rle.boxes_coco(parts), EncodedMasks(parts, self.image_shape)).select(rle.area_coco(parts) > 0)
+
+    def mask_nms(self, threshold: float, *, per_class: bool = True) -> Detections:
+        """Return the detections, best first, without those whose mask a better kept one overlaps by more than `threshold` (IoU of masks).
+
+        Args:
+            threshold: From 0 to 1.
+            per_class: False: masks of different classes suppress one another too.
+
+        Raises:
+            ValueError: a threshold outside 0…1.
+        """
+        if not 0 <= threshold <= 1:
+            raise ValueError(f"threshold = {threshold}: an intersection over union from 0 to 1 is expected")
+        groups = self["class_ids"] if per_class else None
+        return self.select(overlaps.non_max_suppression(self.rles, self["scores"], threshold, groups))
 
     def to_coco(
         self, image_id: int | str, category_ids: Mapping[int, int] | Sequence[int] | None = None
@@ -237,13 +273,13 @@ class Detections(dict):
     # --- A dict whose masks may wait: whatever hands out values pastes them first ---------------------------------------
 
     @property
-    def _small(self) -> SmallMasks:
+    def _small(self) -> SmallMasks | EncodedMasks:
         """The masks that wait."""
         return super().__getitem__("masks")
 
     def _paste(self) -> None:
         if "masks" in self and not self.pasted:
-            self["masks"] = paste.planes(*self._small)
+            self["masks"] = self._small.planes()
 
     def __getitem__(self, key: str) -> np.ndarray:
         if key == "masks":

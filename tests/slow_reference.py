@@ -28,6 +28,27 @@ def greedy_nms(boxes, valid, threshold, groups=None):
     return kept
 
 
+def soft_nms(boxes, scores, valid, max_output, method, threshold, sigma, groups=None):
+    """Indices and final scores of one image's boxes: algorithm 1 of Bodla et al. 2017, with lists."""
+    left = [(float(scores[i]), i) for i in range(len(boxes)) if valid[i]]
+    taken = []
+    while left and len(taken) < max_output:
+        best_score, best = max(left, key=lambda pair: (pair[0], -pair[1]))
+        taken.append((best, best_score))
+        lowered = []
+        for score, i in left:
+            if i == best:
+                continue
+            overlap = iou(boxes[best], boxes[i]) if groups is None or groups[i] == groups[best] else 0.0
+            if method == "linear":
+                score *= 1 - overlap if overlap >= threshold else 1
+            else:
+                score *= math.exp(-(overlap**2) / sigma)
+            lowered.append((score, i))
+        left = lowered
+    return [i for i, _ in taken], [score for _, score in taken]
+
+
 def first_kept(kept, max_output):
     """Indices and flags [max_output] of the first kept rows."""
     chosen = np.flatnonzero(kept)[:max_output]

@@ -77,7 +77,7 @@ def test_module_answers_help():
     assert "weights" in done.stdout
 
 
-@pytest.mark.parametrize("module", ["mrcnn", "mrcnn.config", "mrcnn.cli", "mrcnn.weights.layout", "mrcnn.training.curves"])
+@pytest.mark.parametrize("module", ["mrcnn", "mrcnn.config", "mrcnn.cli", "mrcnn.weights.layout", "mrcnn.training.curves", "mrcnn.commands.detect"])
 def test_light_modules_load_no_framework(module):
     script = f"import sys, {module}; print([m for m in ('tensorflow', 'keras', 'jax', 'torch') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)

@@ -32,6 +32,7 @@ OWN = {
     "WEIGHT_DECAY_BIASES", "GRADIENT_ACCUMULATION", "EMA_DECAY", "ON_NON_FINITE",
     "NORM", "CLASS_WEIGHTS", "RPN_FOCAL_GAMMA", "RPN_FOCAL_ALPHA", "REPEAT_THRESHOLD", "EMPTY_IMAGES_RATIO",
     "LOADER_WORKERS", "LOADER_PROCESSES", "LOADER_QUEUE", "LOADER_TIMEOUT",
+    "DETECTION_NMS_METHOD", "DETECTION_SOFT_NMS_SIGMA", "DETECTION_NMS_PER_CLASS",
 }  # fmt: skip
 
 
@@ -251,6 +252,9 @@ REFUSED = [
     ({"MASK_SHAPE": [56, 56]}, r"MASK_SHAPE = \[56, 56\]: .*\[28, 28\] is expected.*Set MASK_SHAPE = \[28, 28\]"),
     ({"MINI_MASK_SHAPE": (56,)}, r"MINI_MASK_SHAPE = \(56,\).*Set \(56, 56\)"),
     ({"ROI_ALIGN": "bilinear"}, r"ROI_ALIGN = 'bilinear'"),
+    ({"DETECTION_NMS_METHOD": "soft"}, r"DETECTION_NMS_METHOD = 'soft': one of hard, linear, gaussian"),
+    ({"DETECTION_SOFT_NMS_SIGMA": 0}, r"DETECTION_SOFT_NMS_SIGMA = 0: a number above 0"),
+    ({"DETECTION_NMS_PER_CLASS": 1}, r"DETECTION_NMS_PER_CLASS = 1: True or False"),
     ({"CROWD_OVERLAP": "box"}, r"CROWD_OVERLAP = 'box': 'ioa' or 'iou'"),
     ({"LOSS_WEIGHTS": {"mask_loss": 1}}, r"LOSS_WEIGHTS = .*keys among rpn_class_loss"),
     ({"LOSS_WEIGHTS": {"mrcnn_mask_loss": -1}}, r"LOSS_WEIGHTS = .*mrcnn_mask_loss must be"),

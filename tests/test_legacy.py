@@ -443,3 +443,20 @@ def test_a_mirrored_sample_is_consistent(dataset, config):
     np.testing.assert_array_equal(mirrored.boxes, utils.extract_bboxes(mirrored.masks))
     for one, other in zip(data._mirror(mirrored), sample, strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+def test_refine_masks_gives_shared_pixels_to_the_smallest_and_fits_the_boxes():
+    masks = np.zeros((2, 4, 3))
+    masks[:, :, 0] = masks[:, :2, 1] = masks[0, 0, 2] = 1
+    rois = np.array([[0, 0, 2, 4], [0, 0, 2, 2], [0, 0, 1, 1]])
+    refined, fitted = utils.refine_masks(masks, rois)
+    assert refined.dtype == bool and refined.transpose(2, 0, 1).astype(int).tolist() == [
+        [[0, 0, 1, 1], [0, 0, 1, 1]], [[0, 1, 0, 0], [1, 1, 0, 0]], [[1, 0, 0, 0], [0, 0, 0, 0]],
+    ]  # fmt: skip
+    assert fitted.tolist() == [[0, 2, 2, 4], [0, 0, 2, 2], [0, 0, 1, 1]] and rois[0].tolist() == [0, 0, 2, 4]
+    refined, fitted = utils.refine_masks(masks[:, :, [1, 1]], rois[[1, 1]])
+    assert refined.any(axis=(0, 1)).tolist() == [True, False] and fitted.tolist() == rois[[1, 1]].tolist()
+    refined, fitted = utils.refine_masks(masks[:, :, :0], rois[:0])
+    assert refined.shape == (2, 4, 0) and fitted.shape == (0, 4)
+    with pytest.raises(ValueError, match=r"\(2, 4, 3\) and \(1, 4\)"):
+        utils.refine_masks(masks, rois[:1])

@@ -265,3 +265,67 @@ def test_detections_whose_boxes_moved_keep_their_masks():
     found = waiting()
     found["rois"] = found["rois"] + 1
     np.testing.assert_array_equal(found["masks"], planes())
+
+
+def coat_and_button():
+    """A coat of 16 pixels, a button of 4 on it, and a second coat of another class over half of the first."""
+    masks = np.zeros((4, 6, 3), bool)
+    masks[:, :4, 0] = masks[1:3, 1:3, 1] = masks[:, 2:6, 2] = True
+    return results.Detections([[0, 0, 4, 4], [1, 1, 3, 3], [0, 2, 4, 6]], [1, 2, 3], [0.9, 0.5, 0.8], masks, window=(0, 0, 8, 8))
+
+
+def test_without_overlaps_the_smallest_keeps_its_pixels():
+    found = coat_and_button()
+    apart = found.without_overlaps()
+    assert not apart.pasted and apart.window == (0, 0, 8, 8) and apart["class_ids"].tolist() == [1, 2, 3]
+    assert apart.areas.tolist() == [12, 4, 8]  # the coats have 16 pixels each: of equal ones the first one's come first
+    assert apart["rois"].tolist() == [[0, 0, 4, 4], [1, 1, 3, 3], [0, 4, 4, 6]]
+    assert apart["masks"].sum(axis=2).max() == 1
+    assert found["masks"].sum() == 36  # unchanged
+
+
+def test_without_overlaps_the_best_keeps_its_pixels_and_what_is_covered_goes():
+    apart = coat_and_button().without_overlaps("best")
+    assert apart["class_ids"].tolist() == [1, 3] and apart["scores"].tolist() == pytest.approx([0.9, 0.8])
+    assert apart["rois"].tolist() == [[0, 0, 4, 4], [0, 4, 4, 6]]
+
+
+def test_overlaps_of_nothing():
+    none = results.Detections.empty(4, 6)
+    assert none.without_overlaps().num == none.mask_nms(0.5).num == 0
+    assert none.without_overlaps()["masks"].shape == (4, 6, 0)
+
+
+def test_without_overlaps_refuses_another_order():
+    with pytest.raises(ValueError, match="'smallest' or 'best'"):
+        coat_and_button().without_overlaps("largest")
+
+
+def test_mask_nms_within_classes_and_over_them():
+    """The coats' masks have IoU 8 / 24, the button's with the first one 4 / 16."""
+    found = coat_and_button()
+    assert found.mask_nms(0.2)["class_ids"].tolist() == [1, 3, 2]
+    assert found.mask_nms(0.3, per_class=False)["class_ids"].tolist() == [1, 2]
+    assert found.mask_nms(0.34, per_class=False)["class_ids"].tolist() == [1, 3, 2]
+    with pytest.raises(ValueError, match="threshold = 2"):
+        found.mask_nms(2)
+
+
+def test_encoded_masks_wait_like_small_ones():
+    found = coat_and_button().without_overlaps()
+    for twin in (found.copy(), copy.deepcopy(found), pickle.loads(pickle.dumps(found)), found.filter(0.1)):
+        assert not twin.pasted and twin.rles == found.rles and twin.to_coco(1) == found.to_coco(1)
+        np.testing.assert_array_equal(twin["masks"], rle.decode_coco(found.rles))
+        assert twin.pasted
+    assert not found.pasted
+
+
+def test_replaced_keeps_all_but_boxes_and_masks():
+    found = coat_and_button()
+    found.note = "mine"
+    other = found.replaced(found["rois"] + 1, np.zeros((9, 9, 3), bool))
+    assert other["rois"][0].tolist() == [1, 1, 5, 5] and other.image_shape == (9, 9) and (other.note, other.window) == ("mine", (0, 0, 8, 8))
+    other["scores"][0] = 0
+    assert found["scores"][0] > 0 and found.image_shape == (4, 6)
+    with pytest.raises(ValueError, match="must agree in the number"):
+        found.replaced(found["rois"], np.zeros((9, 9, 2), bool))

@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from mrcnn.ops import boxes
+from mrcnn.ops import boxes, moved_rle, rle
+from mrcnn.ops.waiting import EncodedMasks
 from mrcnn.results import Detections
 
 #: Least IoU of a box with a fused box to be a part of it; the paper's best value.
@@ -53,7 +54,7 @@ def fuse(detections: Sequence[Detections], iou_threshold: float = IOU_THRESHOLD)
         iou_threshold: A box belongs to the fused box of its class that it overlaps most, if by more than this IoU; else it starts a new one.
 
     Returns:
-        The fused detections, best first. Boxes are rounded to whole pixels.
+        The fused detections, best first, masks as `EncodedMasks`. Boxes are rounded to whole pixels.
 
     Raises:
         ValueError: no detections, or images of different sizes.
@@ -77,12 +78,13 @@ def fuse(detections: Sequence[Detections], iou_threshold: float = IOU_THRESHOLD)
         return Detections.empty(*sizes[0])
     fused_scores = np.array([_score(scores[members], len(detections)) for members in clusters])
     ranked = np.argsort(-fused_scores, kind="stable")
-    masks = np.concatenate([found["masks"] for found in detections], axis=2)
+    encoded = [one for found in detections for one in found.rles]  # planes of several detectors, all at once, may be gigabytes
+    voted = [_vote(encoded, scores, clusters[i], sizes[0]) for i in ranked]
     return Detections(
         rois=np.rint([_mean_box(rois, scores, clusters[i]) for i in ranked]).astype(np.int32),
         class_ids=class_ids[[clusters[i][0] for i in ranked]],
         scores=fused_scores[ranked],
-        masks=np.stack([_vote(masks, scores, clusters[i]) for i in ranked], axis=2),
+        masks=EncodedMasks(voted, sizes[0]),
         window=detections[0].window,
     )
 
@@ -119,9 +121,14 @@ def _score(scores: np.ndarray, num_detectors: int) -> float:
     return float(scores.mean() * min(len(scores), num_detectors) / num_detectors)
 
 
-def _vote(masks: np.ndarray, scores: np.ndarray, members: list[int]) -> np.ndarray:
-    """Return [H, W] bool: the pixels that at least half of the weight has; of two equal members that is what either has."""
-    votes = np.zeros(masks.shape[:2])
+def _vote(encoded: list[dict[str, Any]], scores: np.ndarray, members: list[int], image_shape: tuple[int, int]) -> dict[str, Any]:
+    """Return the encoding of the pixels that at least half of the weight has; of two equal members that is what either has."""
+    around = rle.boxes_coco([encoded[member] for member in members])
+    around = around[(around[:, 2] > around[:, 0])]
+    if not len(around):
+        return encoded[members[0]]
+    (top, left), (bottom, right) = around[:, :2].min(axis=0).tolist(), around[:, 2:].max(axis=0).tolist()
+    votes = np.zeros((bottom - top, right - left))
     for member, weight in zip(members, _weights(scores, members), strict=True):
-        votes += weight * masks[:, :, member]
-    return votes >= 0.5 - 1e-9
+        votes += weight * rle.decode_coco(moved_rle.move(encoded[member], (-top, -left), votes.shape))
+    return moved_rle.move(rle.encode_coco(votes >= 0.5 - 1e-9), (top, left), image_shape)

@@ -157,6 +157,7 @@ def refine_detections_graph(rois: Tensor, probs: Tensor, deltas: Tensor, window:
     return detections.refine(
         rois, probs, deltas, window, max_instances=config.DETECTION_MAX_INSTANCES, min_confidence=config.DETECTION_MIN_CONFIDENCE,
         nms_threshold=config.DETECTION_NMS_THRESHOLD, std_dev=config.BBOX_STD_DEV, max_log=config.BOX_DELTA_MAX_LOG,
+        nms_method=config.DETECTION_NMS_METHOD, nms_sigma=config.DETECTION_SOFT_NMS_SIGMA, nms_per_class=config.DETECTION_NMS_PER_CLASS,
     )[0]  # fmt: skip
 
 

@@ -197,6 +197,23 @@ def clip(boxes: np.ndarray, window: ArrayLike) -> np.ndarray:
     return np.clip(boxes, np.stack([y1, x1, y1, x1]), np.stack([y2, x2, y2, x2]))
 
 
+def mirrored(boxes: np.ndarray, width: int) -> np.ndarray:
+    """Return the boxes on an image seen in a mirror.
+
+    Args:
+        boxes: [N, (y1, x1, y2, x2)] pixels.
+        width: of the image, in pixels.
+
+    Returns:
+        [N, 4] of the same dtype.
+
+    >>> mirrored(np.array([[0, 1, 2, 4]]), 10).tolist()
+    [[0, 6, 2, 9]]
+    """
+    y1, x1, y2, x2 = np.asarray(boxes).reshape(-1, 4).T
+    return np.stack([y1, width - x2, y2, width - x1], axis=1).astype(np.asarray(boxes).dtype)
+
+
 def from_masks(masks: np.ndarray) -> np.ndarray:
     """Return the tight box around each mask.
 

@@ -4,7 +4,9 @@
 then within itself by repeating "drop what a kept, better box of the tile overlaps" until nothing changes. The result is that of the greedy
 algorithm, index for index. TensorFlow's own kernel, several times faster on a CPU, stands in front of it on that backend.
 
-Source: Faster R-CNN (Ren et al. 2015), section 3.3; greedy suppression as in Felzenszwalb et al. 2010.
+`soften` lowers the scores of boxes that overlap a better one, instead of dropping them.
+
+Source: Faster R-CNN (Ren et al. 2015), section 3.3; greedy suppression as in Felzenszwalb et al. 2010. Soft-NMS: Bodla et al. 2017.
 """
 
 from typing import Any
@@ -12,7 +14,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from mrcnn.ops import tensor_boxes
+from mrcnn.ops import sampling, tensor_boxes
 
 Tensor = Any
 
@@ -74,6 +76,57 @@ def suppress(boxes: Tensor, valid: Tensor, threshold: float, groups: Tensor | No
 
     kept = ops.fori_loop(0, (count + missing) // tile, suppress_tile, kept)
     return kept[:, :count]
+
+
+def soften(
+    boxes: Tensor, scores: Tensor, valid: Tensor, max_output: int, *, method: str, threshold: float, sigma: float, groups: Tensor | None = None
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Soft-NMS: take the best box, lower the scores of those that overlap it, and so on with the rest.
+
+    A box's score only falls, so the boxes come out in the order of their final scores, and `max_output` rounds give the best ones exactly.
+
+    Args:
+        boxes: [B, N, 4] float32.
+        scores: [B, N] float32, above 0; of equal ones the first box is taken first.
+        valid: [B, N] bool; the others are left out.
+        max_output: Boxes taken at most, M.
+        method: "linear": a score is multiplied by 1 - IoU where IoU >= threshold; "gaussian": by exp(-IoU^2 / sigma), whatever the IoU.
+        threshold: Of "linear".
+        sigma: Of "gaussian", above 0.
+        groups: [B, N] int32; only boxes of the same group (class, say) touch one another. None: one group.
+
+    Returns:
+        indices [B, M] int32 into N, final scores [B, M], falling, and filled [B, M] bool; rows that are not filled point to 0 with score 0.
+
+    Source: Bodla et al. 2017, Soft-NMS, section 3, algorithm 1 and the two weightings s_i. Which final scores are too low is the caller's to say.
+    """
+    batch, count = ops.shape(boxes)[0], boxes.shape[1]
+    groups = ops.zeros_like(valid, dtype="int32") if groups is None else groups
+    slots = ops.arange(max_output, dtype="int32")
+
+    def take_best(step: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        left, share, indices, factors, filled = state
+        best = ops.cast(ops.argmax(ops.where(left, scores * share, -1.0), axis=1), "int32")[:, None]  # [B, 1]
+        found = ops.any(left, axis=1)[:, None]
+        overlaps = tensor_boxes.iou(sampling.take_rows(boxes, best), boxes)[:, 0]  # [B, N]
+        if method == "linear":
+            weights = ops.where(overlaps >= threshold, 1.0 - overlaps, 1.0)
+        else:
+            weights = ops.exp(-ops.square(overlaps) / sigma)
+        here = slots[None] == ops.cast(step, "int32")  # [1, M]
+        indices = ops.where(here, ops.where(found, best, 0), indices)
+        factors = ops.where(here, ops.where(found, sampling.take_rows(share, best), 0.0), factors)
+        filled = ops.logical_or(filled, ops.logical_and(here, found))
+        left = ops.logical_and(left, ops.arange(count, dtype="int32")[None] != best)
+        share = ops.where(groups == sampling.take_rows(groups, best), share * weights, share)
+        return left, share, indices, factors, filled
+
+    nothing = ops.zeros((batch, max_output), "float32")
+    state = (ops.cast(valid, "bool"), ops.ones_like(scores), ops.cast(nothing, "int32"), nothing, ops.cast(nothing, "bool"))
+    if count:
+        state = ops.fori_loop(0, max_output, take_best, state)
+    _, _, indices, factors, filled = state
+    return indices, sampling.take_rows(scores, indices) * factors if count else factors, filled
 
 
 def _overlap(boxes1: Tensor, groups1: Tensor, boxes2: Tensor, groups2: Tensor, threshold: float) -> Tensor:

@@ -88,3 +88,55 @@ def test_more_room_than_rois():
 def test_huge_delta_stays_finite_under_the_limit():
     found = refine([A], [one_hot(1, 0.9)], np.full((1, 3, 4), 900.0), max_log=4.0)
     assert np.isfinite(found).all()
+
+
+# As high and wide as A, 0.2, and 0.1 beside it: IoU 0.1 / 0.3.
+NEAR = [0.1, 0.2, 0.3, 0.4]
+
+
+def test_without_classes_the_lesser_box_of_another_class_is_suppressed_too():
+    found = refine([A, A_SHIFTED, B], [one_hot(1, 0.7), one_hot(2, 0.8), one_hot(1, 0.6)], nms_per_class=False)
+    assert found[:, 4].tolist() == [2, 1, 0, 0]
+    np.testing.assert_allclose(found[:2, :4], [A_SHIFTED, B], atol=1e-6)
+
+
+def test_linear_soft_nms_by_hand():
+    """With the best box, LEFT has IoU 0.19 / 0.21 and NEAR 1 / 3; LEFT with NEAR 0.09 / 0.31 = 0.29, below 0.3, so it is lowered once only."""
+    left = [0.1, 0.09, 0.3, 0.29]
+    found = refine([A, left, NEAR], [one_hot(1, 0.9), one_hot(1, 0.8), one_hot(1, 0.7)], nms_method="linear", min_confidence=0)
+    np.testing.assert_allclose(found[:3, 5], [0.9, 0.7 * 2 / 3, 0.8 * (1 - 19 / 21)], atol=1e-6)
+    np.testing.assert_allclose(found[:3, :4], [A, NEAR, left], atol=1e-6)
+
+
+def test_gaussian_soft_nms_by_hand():
+    """exp(-(1/3)^2 / 0.5) = exp(-2/9) = 0.8007: 0.8 becomes 0.6406, and the box of another class keeps its 0.7 and its place before it."""
+    found = refine([A, NEAR, A], [one_hot(1, 0.9), one_hot(1, 0.8), one_hot(2, 0.7)], nms_method="gaussian")
+    np.testing.assert_allclose(found[:, 5], [0.9, 0.7, 0.8 * np.exp(-2 / 9), 0], atol=1e-6)
+    assert found[:, 4].tolist() == [1, 2, 1, 0]
+    together = refine([A, NEAR, A], [one_hot(1, 0.9), one_hot(1, 0.8), one_hot(2, 0.7)], nms_method="gaussian", nms_per_class=False)
+    np.testing.assert_allclose(together[:, 5], [0.9, 0.8 * np.exp(-2 / 9), 0, 0], atol=1e-6)  # 0.7 exp(-2) is below 0.5
+
+
+def test_soft_nms_cuts_by_the_final_score():
+    """0.8 exp(-2/9) = 0.64 stays at 0.6 and falls at 0.7, though 0.8 was above."""
+    rois, probs = [A, NEAR], [one_hot(1, 0.9), one_hot(1, 0.8)]
+    assert refine(rois, probs, nms_method="gaussian", min_confidence=0.6)[:, 5].astype(bool).tolist() == [True, True, False, False]
+    assert refine(rois, probs, nms_method="gaussian", min_confidence=0.7)[:, 5].astype(bool).tolist() == [True, False, False, False]
+
+
+@pytest.mark.parametrize("method", ["linear", "gaussian"])
+def test_soft_nms_of_nothing_and_of_one(method):
+    assert not refine([A, B], [one_hot(0, 0.9), one_hot(0, 0.6)], nms_method=method, min_confidence=0).any()
+    found = refine([A], [one_hot(1, 0.9)], nms_method=method)
+    np.testing.assert_allclose(found[0], [*A, 1, 0.9], atol=1e-6)
+    assert not found[1:].any()
+
+
+def test_linear_soft_nms_drops_an_exact_copy():
+    """Its IoU is 1, so its score becomes 0."""
+    assert refine([A, A], [one_hot(1, 0.9), one_hot(1, 0.8)], nms_method="linear", min_confidence=0).any(axis=1).sum() == 1
+
+
+def test_unknown_method_is_refused():
+    with pytest.raises(ValueError, match="nms_method = 'soft': one of hard, linear, gaussian"):
+        detections.DetectionLayer(4, 0.5, 0.3, nms_method="soft")

@@ -100,6 +100,11 @@ CASES = {
         lambda r, b: [boxes(r, b, R), probabilities(r, b, R, K), normal(r, b, R, K, 4), meta(b)],
         [0, 1, 2],
     ),
+    "DetectionLayer_soft": Case(
+        lambda: detections.DetectionLayer(5, 0.0, 0.5, max_log=4.0, nms_method="gaussian", nms_per_class=False),
+        lambda r, b: [boxes(r, b, R), probabilities(r, b, R, K), normal(r, b, R, K, 4), meta(b)],
+        [0, 1, 2],
+    ),
     "UsedRows": Case(
         mask_head.UsedRows, lambda r, b: [normal(r, b, 20, 2, 2, 3), np.tile(np.int32([2] * 9 + [0] * 11), (b, 1))], [0], box_layer=False
     ),

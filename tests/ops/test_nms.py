@@ -141,3 +141,34 @@ def test_select_gives_rising_indices_then_zeros():
     assert indices.tolist() == [[1, 3, 4, 0], [0, 0, 0, 0]]
     assert filled.tolist() == [[True, True, True, False], [False] * 4]
     assert arrays(nms.select(ops.convert_to_tensor(kept), 2)[0]).tolist() == [[1, 3], [0, 0]]
+
+
+def soft(boxes, scores, valid, max_output, groups=None, **options):
+    tensors = [ops.convert_to_tensor(v) for v in (boxes, scores, valid, *([] if groups is None else [groups]))]
+    call = compiled(lambda b, s, v, g=None: nms.soften(b, s, v, max_output, groups=g, **options))
+    return arrays(call(*tensors))
+
+
+@pytest.mark.parametrize("method", ["linear", "gaussian"])
+@pytest.mark.parametrize(("batch", "count", "max_output"), [(2, 40, 12), (1, 7, 9)])
+@pytest.mark.parametrize("classes", [None, 3])
+def test_soft_suppression_is_that_of_the_papers_algorithm(method, batch, count, max_output, classes):
+    rng = np.random.default_rng(count)
+    boxes, scores = random_boxes(count, batch, count), rng.random((batch, count)).astype("float32")
+    valid = rng.random((batch, count)) < 0.8
+    groups = None if classes is None else rng.integers(0, classes, (batch, count)).astype("int32")
+    options = {"method": method, "threshold": 0.3, "sigma": 0.5}
+    indices, lowered, filled = soft(boxes, scores, valid, max_output, groups, **options)
+    assert indices.shape == lowered.shape == filled.shape == (batch, max_output)
+    for i in range(batch):
+        own = None if groups is None else groups[i]
+        expected, final = slow_reference.soft_nms(boxes[i], scores[i], valid[i], max_output, groups=own, **options)
+        assert indices[i][filled[i]].tolist() == expected
+        np.testing.assert_allclose(lowered[i][filled[i]], final, atol=1e-6)
+        assert not indices[i][~filled[i]].any() and not lowered[i][~filled[i]].any()
+
+
+def test_soft_suppression_of_no_boxes():
+    indices, lowered, filled = soft(np.zeros((2, 0, 4), "float32"), np.zeros((2, 0), "float32"), np.zeros((2, 0), bool), 3,
+                                    method="linear", threshold=0.3, sigma=0.5)  # fmt: skip
+    assert not indices.any() and not lowered.any() and not filled.any()

@@ -1,0 +1,105 @@
+"""mrcnn.commands.trained: what network a weight file is, and what its classes are called."""
+
+import json
+import os
+
+import pytest
+import tiny_network
+
+from mrcnn import build
+from mrcnn.commands import trained
+from mrcnn.data import coco_classes
+from mrcnn.training import record
+from mrcnn.weights import legacy_h5
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory):
+    network = build.build(tiny_network.config(NUM_CLASSES=5), "inference", saver=legacy_h5.save, loader=lambda *a, **k: None)
+    path = tmp_path_factory.mktemp("run") / "mask_rcnn_tiny_0001.h5"
+    network.save_weights(path)
+    return path
+
+
+@pytest.fixture
+def run_of(weights, tmp_path):
+    """The file in the folder of a run, whose config.json holds these values and names."""
+
+    def make(**values):
+        config = tiny_network.config(NUM_CLASSES=5, BACKBONE="resnet50", IMAGES_PER_GPU=8, **values)
+        path = tmp_path / weights.name
+        path.write_bytes(weights.read_bytes())
+        record.begin(str(tmp_path), config, {"class_names": ["BG", "a", "b", "c", "d"]})
+        return str(path)
+
+    return make
+
+
+def test_a_run_says_its_configuration_and_set_wins(run_of):
+    path = run_of(RPN_ANCHOR_SCALES=(3, 5, 7, 9, 11), DETECTION_MIN_CONFIDENCE=0.2)
+    config = trained.configuration(path, None, {"DETECTION_MIN_CONFIDENCE": 0.4}, 3)
+    assert tuple(config.RPN_ANCHOR_SCALES) == (3, 5, 7, 9, 11) and config.IMAGE_MAX_DIM == 64 and config.NUM_CLASSES == 5
+    assert config.DETECTION_MIN_CONFIDENCE == 0.4 and config.BATCH_SIZE == 3
+    config.validate()
+
+
+def test_averaged_weights_belong_to_the_run_above_them(run_of, tmp_path):
+    path = run_of(RPN_ANCHOR_SCALES=(3, 5, 7, 9, 11))
+    (tmp_path / "ema").mkdir()
+    averaged = str(tmp_path / "ema" / "ema_tiny_0001.h5")
+    os.rename(path, averaged)
+    assert tuple(trained.configuration(averaged, None, {}, 1).RPN_ANCHOR_SCALES) == (3, 5, 7, 9, 11)
+    assert trained.class_names(None, averaged, 5)[1] == "a"
+
+
+def test_without_a_run_the_shapes_say_what_they_can(weights, caplog):
+    config = trained.configuration(str(weights), None, {"BACKBONE": "resnet50"}, 1)
+    assert (config.NUM_CLASSES, config.TOP_DOWN_PYRAMID_SIZE, config.FPN_CLASSIF_FC_LAYERS_SIZE, config.POOL_SIZE) == (5, 8, 8, 3)
+    assert "has no config.json beside it" in caplog.text
+
+
+def test_a_backbone_that_is_code_asks_for_its_configuration(weights):
+    with pytest.raises(ValueError, match="pass --config FILE.py:CLASS"):
+        trained.configuration(str(weights), None, {}, 1)
+
+
+def test_a_class_of_its_own_takes_the_files_number_of_classes(weights, tmp_path):
+    (tmp_path / "mine.py").write_text("from mrcnn.config import Config\nclass Mine(Config):\n    NAME = 'mine'\n    NUM_CLASSES = 47\n")
+    place = f"{tmp_path / 'mine.py'}:Mine"
+    assert trained.configuration(str(weights), place, {}, 1).NUM_CLASSES == 5
+    assert trained.configuration(str(weights), place, {"NUM_CLASSES": 47}, 1).NUM_CLASSES == 47
+
+
+def test_a_file_that_is_no_network_is_refused(tmp_path):
+    (tmp_path / "w.h5").write_bytes(b"nothing")
+    with pytest.raises(ValueError):
+        trained.configuration(str(tmp_path / "w.h5"), None, {}, 1)
+    with pytest.raises(FileNotFoundError):
+        trained.configuration(str(tmp_path / "none.h5"), None, {}, 1)
+
+
+def test_names_are_those_asked_for_of_the_run_of_coco_or_numbers(run_of, weights, tmp_path):
+    path = run_of()
+    assert trained.class_names(None, path, 5) == ["BG", "a", "b", "c", "d"]
+    assert trained.class_names("w, x,y,z", path, 5) == ["BG", "w", "x", "y", "z"]
+    (tmp_path / "names.txt").write_text("BG\nw\nx\n\ny\nz\n")
+    assert trained.class_names(str(tmp_path / "names.txt"), path, 5) == ["BG", "w", "x", "y", "z"]
+    assert trained.class_names(None, str(weights), 3) == ["BG", "class 1", "class 2"]
+    assert trained.class_names(None, str(weights), 81)[:3] == ["BG", "person", "bicycle"]
+    with pytest.raises(ValueError, match="gives 2 names and the network has 4 classes"):
+        trained.class_names("w,x", path, 5)
+
+
+def test_categories_are_cocos_own_or_those_of_the_annotations(tmp_path):
+    assert len(coco_classes.NAMES) == len(set(coco_classes.NAMES)) == len(coco_classes.CATEGORY_IDS) == 80
+    categories, images = trained.category_ids(["BG", *coco_classes.NAMES], None)
+    assert (categories[1], categories[12], categories[80], images) == (1, 13, 90, {})  # stop sign and toothbrush
+    assert trained.category_ids(["BG", "a", "b"], None)[0] == {1: 1, 2: 2}
+    path = tmp_path / "truth.json"
+    path.write_text(json.dumps({"images": [{"id": 5, "file_name": "x/1.jpg"}], "categories": [{"id": 7, "name": "b"}, {"id": 3, "name": "a"}]}))
+    assert trained.category_ids(["BG", "a", "b"], str(path)) == ({1: 3, 2: 7}, {"x/1.jpg": 5})
+    with pytest.raises(ValueError, match="has no category c; it has b, a"):
+        trained.category_ids(["BG", "a", "c"], str(path))
+    path.write_text("[]")
+    with pytest.raises(ValueError, match="no COCO annotation file"):
+        trained.category_ids(["BG", "a"], str(path))
