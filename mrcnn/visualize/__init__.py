@@ -14,6 +14,7 @@ from mrcnn.visualize.inspect import (
 )
 from mrcnn.visualize.instances import display_images, display_instances, draw_box
 from mrcnn.visualize.render import draw_instances
+from mrcnn.visualize.verdicts import draw_results, draw_verdicts
 
 __all__ = [
     "apply_mask",
@@ -27,7 +28,9 @@ __all__ = [
     "draw_box",
     "draw_boxes",
     "draw_instances",
+    "draw_results",
     "draw_rois",
+    "draw_verdicts",
     "plot_history",
     "plot_overlaps",
     "plot_precision_recall",

@@ -9,7 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from mrcnn.ops import masks as mask_ops
-from mrcnn.ops import matching
+from mrcnn.ops import matching, paste
+from mrcnn.results import SmallMasks
 from mrcnn.visualize import figures, instances
 
 GT_COLOR = (0.0, 1.0, 0.0, 0.8)
@@ -61,12 +62,8 @@ def display_differences(
         ValueError: Parts disagree in number or size.
     """
     gt_box, pred_box = np.asarray(gt_box).reshape(-1, 4), np.asarray(pred_box).reshape(-1, 4)
-    gt_mask, pred_mask, pred_score = np.asarray(gt_mask), np.asarray(pred_mask), np.asarray(pred_score)
-    gt_class_id, pred_class_id = np.asarray(gt_class_id), np.asarray(pred_class_id)
-    if gt_mask.shape[-1] == 0 or pred_mask.shape[-1] == 0:  # masks of no instance may have no size
-        shape = np.shape(image)[:2]
-        gt_mask = gt_mask if gt_mask.shape[-1] else np.zeros((*shape, 0), bool)
-        pred_mask = pred_mask if pred_mask.shape[-1] else np.zeros((*shape, 0), bool)
+    pred_score, gt_class_id, pred_class_id = np.asarray(pred_score), np.asarray(gt_class_id, int), np.asarray(pred_class_id, int)
+    gt_mask, pred_mask = _planes(gt_mask, image, len(gt_box)), _planes(pred_mask, image, len(pred_box))
     instances.check_instances(image, gt_box, gt_mask, gt_class_id)
     instances.check_instances(image, pred_box, pred_mask, pred_class_id, scores=pred_score)
     captions = _captions(gt_class_id, gt_mask, pred_class_id, pred_score, pred_mask, iou_threshold, score_threshold)
@@ -83,6 +80,14 @@ def display_differences(
         colors=[GT_COLOR] * len(gt_box) + [PREDICTION_COLOR] * len(pred_box),
         captions=[""] * len(gt_box) + captions,
     )
+
+
+def _planes(masks: np.ndarray, image: np.ndarray, num: int) -> np.ndarray:
+    """Return [H, W, N] of what users pass: masks of no instance may have no size, those that wait are pasted."""
+    masks = figures.masks_of(masks, np.shape(image), num)
+    if isinstance(masks, SmallMasks):
+        return paste.planes(*masks)
+    return masks if masks.shape[-1] else np.zeros((*np.shape(image)[:2], 0), bool)
 
 
 def _captions(
@@ -131,7 +136,7 @@ def plot_overlaps(
     Raises:
         ValueError: overlaps does not have a row a prediction and a column an instance.
     """
-    gt_class_ids, pred_class_ids = np.asarray(gt_class_ids), np.asarray(pred_class_ids)
+    gt_class_ids, pred_class_ids = np.asarray(gt_class_ids, int), np.asarray(pred_class_ids, int)
     gt_class_ids, pred_class_ids = gt_class_ids[gt_class_ids != 0], pred_class_ids[pred_class_ids != 0]
     overlaps = np.asarray(overlaps)
     if overlaps.shape != (len(pred_class_ids), len(gt_class_ids)) or len(pred_scores) < len(pred_class_ids):
@@ -139,7 +144,8 @@ def plot_overlaps(
             f"overlaps must be [predictions, instances] = [{len(pred_class_ids)}, {len(gt_class_ids)}] with a score for each "
             f"prediction, got {overlaps.shape} and {len(pred_scores)} scores"
         )
-    ax, new = figures.axes_or_new(None, (12, 10))
+    size = (max(12.0, 2.5 + 0.6 * len(gt_class_ids)), max(10.0, 2 + 0.4 * len(pred_class_ids)))  # cells that hold their text
+    ax, new = figures.axes_or_new(None, size)
     if overlaps.size:
         ax.imshow(overlaps, interpolation="nearest", cmap="Blues", vmin=0, vmax=1, aspect="auto")
     names = [f"{figures.class_label(class_names, k)} ({pred_scores[i]:.2f})" for i, k in enumerate(pred_class_ids)]

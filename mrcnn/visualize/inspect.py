@@ -17,7 +17,7 @@ from mrcnn.visualize import figures, instances
 
 logger = logging.getLogger(__name__)
 
-GRAY = (0.5, 0.5, 0.5)
+GRAY = figures.GRAY
 
 
 def draw_rois(
@@ -52,7 +52,6 @@ def draw_rois(
         raise ValueError(f"rois, refined_rois, mask and class_ids must agree in their number, got {shapes}")
     real = np.flatnonzero(rois.any(axis=1)) if len(rois) else np.zeros(0, int)
     chosen = real if len(real) <= limit else np.sort(np.random.default_rng(0).choice(real, limit, replace=False))
-    ax, new = figures.axes_or_new(None, (12, 12))
     photo = palette.as_rgb(image)
     colors = dict(zip(chosen.tolist(), palette.random_colors(len(chosen), seed=0), strict=True))
     positive = [i for i in chosen.tolist() if class_ids[i] > 0]
@@ -62,14 +61,14 @@ def draw_rois(
     num_positive = int(np.count_nonzero(class_ids[real] > 0))
     share = num_positive / max(len(real), 1)
     title = f"{num_positive} positive and {len(real) - num_positive} negative rois (positive share {share:.2f})"
+    ax, new = figures.photo_axes(None, (12, 12), photo.shape, title)
     figures.draw_photo(ax, photo, title)
     for i in chosen.tolist():
         figures.draw_rectangle(ax, rois[i], colors[i] if class_ids[i] > 0 else GRAY, style=":")
     for i in positive:
         _draw_refinement(ax, rois[i], refined_rois[i], colors[i])
-        figures.write(
-            ax, refined_rois[i][1], refined_rois[i][0], figures.class_label(class_names, class_ids[i]), colors[i]
-        )
+    names = {i: figures.class_label(class_names, class_ids[i]) for i in positive}
+    figures.write(ax, [figures.Label(refined_rois[i][1], refined_rois[i][0], names[i], colors[i]) for i in positive])
     return figures.finish(ax.figure, new)
 
 
@@ -113,12 +112,13 @@ def draw_boxes(
     if len(set(counts.values())) != 1:
         raise ValueError(f"the arguments must agree in the number of boxes, got {counts}")
     num = next(iter(counts.values()))
-    ax, new = figures.axes_or_new(ax, (12, 12))
     colors = palette.random_colors(num, seed=0)
     photo = palette.as_rgb(image)
+    ax, new = figures.photo_axes(ax, (12, 12), photo.shape, title)
     for i in range(num if masks is not None else 0):
         palette.apply_mask(photo, np.asarray(masks)[:, :, i] > 0.5, colors[i])
     figures.draw_photo(ax, photo, title)
+    labels = []
     for i in range(num):
         visibility = 2 if refined_boxes is None else 1
         visibility = visibility if visibilities is None else int(visibilities[i])
@@ -133,7 +133,8 @@ def draw_boxes(
         if masks is not None:
             figures.draw_outline(ax, np.asarray(masks)[:, :, i] > 0.5, color)
         if captions is not None and place is not None and captions[i]:
-            figures.write(ax, place[1], place[0], str(captions[i]), color)
+            labels.append(figures.Label(place[1], place[0], str(captions[i]), color))
+    figures.write(ax, labels)
     return figures.finish(ax.figure, new)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import textwrap
 from collections.abc import Sequence
 
 import numpy as np
@@ -11,14 +12,20 @@ from matplotlib.axes import Axes
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
+from mrcnn.results import SmallMasks
 from mrcnn.visualize import colors as palette
 from mrcnn.visualize import figures
 
 logger = logging.getLogger(__name__)
 
+_NONE = "no instances"
+_WIDTH = 14.0  # inches of the figure of `display_images`
+_GAP = 0.12  # inches between images
+_LETTERS = 13  # of a title, in an inch
+
 
 def display_images(
-    images: Sequence[np.ndarray],
+    images: Sequence[np.ndarray] | np.ndarray,
     titles: Sequence[str] | None = None,
     cols: int = 4,
     cmap: str | None = None,
@@ -28,8 +35,9 @@ def display_images(
     """Show images side by side.
 
     Args:
-        images: [H, W], [H, W, 1] or [H, W, 3] arrays, each of any size; what is not uint8 is drawn as matplotlib draws
-            it.
+        images: [H, W], [H, W, 1], [H, W, 3] or [H, W, 4] arrays, each of any size, bool, whole numbers or floats; or one of them.
+            Colours of floats go from 0 to 1, or else from 0 to 255; images with one channel are shaded from their least to their greatest value.
+            An array [N, H, W] or [N, H, W, C] is N images.
         titles: One text an image, or None.
         cols: Images in a row.
         cmap: Matplotlib colour map of images with one channel.
@@ -40,22 +48,30 @@ def display_images(
         The figure; None in a notebook, which has shown it.
 
     Raises:
-        ValueError: Titles and images differ in number, or cols is not positive.
+        ValueError: Titles and images differ in number, cols is not positive, or something is no image.
     """
-    images = list(images)
-    titles = [""] * len(images) if titles is None else list(titles)
+    images = [_shown(image) for image in _several(images)]
+    titles = [""] * len(images) if titles is None else [titles] if isinstance(titles, str) else list(titles)
     if len(titles) != len(images) or cols < 1:
         raise ValueError(
             f"one title an image and at least one column, got {len(images)} images, {len(titles)} titles, {cols}"
         )
     rows = max(1, -(-len(images) // cols))
-    figure, axes = plt.subplots(rows, cols, figsize=(14, 14 * rows / cols), squeeze=False)
+    width = _WIDTH / cols
+    titles = [textwrap.fill(str(title), max(8, int(width * _LETTERS))) if title else "" for title in titles]
+    lines = max((title.count("\n") + 1 for title in titles if title), default=0)
+    proportion = max((image.shape[0] / image.shape[1] for image in images), default=1.0)
+    height = width * min(max(proportion, 0.1), 2.5) + _GAP
+    top = 0.17 * lines
+    total = rows * (height + top)
+    figure, axes = plt.subplots(rows, cols, figsize=(_WIDTH, total), squeeze=False)
+    figure.subplots_adjust(
+        left=0.5 * _GAP / _WIDTH, right=1 - 0.5 * _GAP / _WIDTH, bottom=0.5 * _GAP / total, top=1 - (top + 0.5 * _GAP) / total,
+        wspace=_GAP / (width - _GAP), hspace=(top + _GAP) / (height - _GAP),
+    )  # fmt: skip
     for ax in axes.flat:
         ax.axis("off")
     for ax, image, title in zip(axes.flat, images, titles, strict=False):
-        image = np.asarray(image)
-        if image.ndim == 3 and image.shape[2] == 1:
-            image = image[:, :, 0]
         ax.set_title(title, fontsize=9)
         ax.imshow(image, cmap=cmap, norm=norm, interpolation=interpolation)
     return figures.finish(figure, new=True)
@@ -81,12 +97,13 @@ def display_instances(
     Args:
         image: [H, W, 3] RGB; other images are brought to that.
         boxes: [N, (y1, x1, y2, x2)] pixels. An instance whose box is all zero is padding and not drawn.
-        masks: [H, W, N] bool.
-        class_ids: [N] int.
+        masks: [H, W, N] bool; a list of N planes; `results.SmallMasks`, which are pasted one after the other; or None, which draws none.
+        class_ids: [N] int, negative for crowds.
         class_names: The name of each class id.
         scores: [N] float or None. A score of 0 is shown. Deviation: the original hides it.
         title: Text above the image.
-        figsize: (width, height) in inches of a new figure.
+        figsize: (width, height) in inches that a new figure has at most; it gets the image's proportions.
+            Deviation: the original leaves the rest white.
         ax: Axes to draw on instead; then nothing is shown.
         show_mask: Whether to fill and outline the masks.
         show_bbox: Whether to draw the boxes.
@@ -99,34 +116,33 @@ def display_instances(
     Raises:
         ValueError: The arguments differ in the number of instances, or masks and image in size.
     """
-    boxes, masks, class_ids = np.asarray(boxes), np.asarray(masks), np.asarray(class_ids)
+    boxes, class_ids = np.asarray(boxes), np.asarray(class_ids)
     num = len(boxes)
+    show_mask = show_mask and masks is not None
+    masks = np.zeros((*np.shape(image)[:2], num), bool) if masks is None else figures.masks_of(masks, np.shape(image), num)
     colors = palette.random_colors(num, seed=0) if colors is None else colors
     check_instances(image, boxes, masks, class_ids, scores=scores, colors=colors, captions=captions)
-    ax, new = figures.axes_or_new(ax, figsize)
     photo = palette.as_rgb(image)
+    ax, new = figures.photo_axes(ax, figsize, photo.shape, title or ("" if num else _NONE))
     if num == 0:
         logger.warning("No instances to display")
-        title = f"{title}\nno instances".strip()
+        title = f"{title}\n{_NONE}".strip()
     drawn = [i for i in range(num) if np.any(boxes[i])]
     if show_mask:
         for i in drawn:
-            palette.apply_mask(photo, masks[:, :, i] > 0.5, colors[i])
+            mask = figures.plane(masks, i)
+            palette.apply_mask(photo, mask, colors[i])
+            figures.draw_outline(ax, mask, colors[i])
     figures.draw_photo(ax, photo, title)
+    for i in drawn if show_bbox else ():
+        figures.draw_rectangle(ax, boxes[i], colors[i], style="--", alpha=0.7)
+    labels = []
     for i in drawn:
-        if show_mask:
-            figures.draw_outline(ax, masks[:, :, i] > 0.5, colors[i])
-        if show_bbox:
-            figures.draw_rectangle(ax, boxes[i], colors[i], style="--", alpha=0.7)
-    for i in drawn:  # text last: nothing covers it
-        if captions is not None:
-            caption = captions[i]
-        else:
-            caption = figures.class_label(class_names, class_ids[i])
-            if scores is not None and scores[i] is not None:
-                caption = f"{caption} {scores[i]:.3f}"
-        if caption:
-            figures.write(ax, boxes[i][1], boxes[i][0], str(caption), colors[i])
+        caption = figures.class_label(class_names, class_ids[i]) if captions is None else captions[i]
+        if captions is None and scores is not None and scores[i] is not None:
+            caption = f"{caption} {scores[i]:.3f}"
+        labels.append(figures.Label(boxes[i][1], boxes[i][0], "" if caption is None else str(caption), colors[i]))
+    figures.write(ax, labels)  # text last: nothing covers it
     return figures.finish(ax.figure, new)
 
 
@@ -154,10 +170,10 @@ def draw_box(image: np.ndarray, box: Sequence[int], color: Sequence[int]) -> np.
 
 
 def check_instances(
-    image: np.ndarray, boxes: np.ndarray, masks: np.ndarray, class_ids: np.ndarray, **others: object
+    image: np.ndarray, boxes: np.ndarray, masks: np.ndarray | SmallMasks, class_ids: np.ndarray, **others: object
 ) -> None:
     """Refuse instances whose parts do not belong together, showing what arrived."""
-    numbers = {len(boxes), len(class_ids), masks.shape[-1] if masks.ndim == 3 else -1}
+    numbers = {len(boxes), len(class_ids), masks.shape[-1] if len(masks.shape) == 3 else -1}
     numbers |= {len(part) for part in others.values() if part is not None}
     boxes_fit = len(boxes) == 0 or boxes.ndim == 2 and boxes.shape[1] == 4
     if len(numbers) != 1 or not boxes_fit:
@@ -171,3 +187,20 @@ def check_instances(
             f"masks {masks.shape} and image {np.shape(image)} differ in height or width: masks must have the size of the image "
             "(mini-masks: see mrcnn.utils.expand_mask)"
         )
+
+
+def _several(images: Sequence[np.ndarray] | np.ndarray) -> list[np.ndarray]:
+    """Return the images; an array that is one image, [H, W] or [H, W, 1, 3 or 4], becomes a list of it."""
+    if isinstance(images, np.ndarray) and (images.ndim == 2 or (images.ndim == 3 and images.shape[-1] in (1, 3, 4))):
+        return [images]
+    return [np.asarray(image) for image in images]
+
+
+def _shown(image: np.ndarray) -> np.ndarray:
+    """Return an image that matplotlib draws: one channel as it is, colours as bytes or from 0 to 1."""
+    if image.ndim not in (2, 3) or image.size == 0:
+        raise ValueError(f"an image is [H, W] or [H, W, C] with at least one pixel, got shape {image.shape}")
+    if image.ndim == 2 or image.shape[2] < 3:
+        return image if image.ndim == 2 else image[:, :, 0]
+    in_range = image.dtype == np.uint8 or (image.dtype.kind == "f" and image.min() >= 0 and image.max() <= 1)
+    return image[:, :, :4] if in_range else palette.as_rgb(image)

@@ -5,15 +5,18 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import cv2
 import numpy as np
 
 from mrcnn import results
+from mrcnn.ops import boxes, paste
 from mrcnn.visualize import colors as palette
 from mrcnn.visualize import figures
 
 FONT = cv2.FONT_HERSHEY_SIMPLEX
+LEAST_FONT_SCALE = 0.25  # smaller letters are no letters
 
 
 def draw_instances(
@@ -22,6 +25,8 @@ def draw_instances(
     class_names: Sequence[str] | Mapping[int, str],
     *,
     colors: Sequence[palette.Color] | None = None,
+    captions: Sequence[str] | None = None,
+    track_ids: Sequence[int] | None = None,
     alpha: float = 0.45,
     show_masks: bool = True,
     show_boxes: bool = True,
@@ -35,8 +40,11 @@ def draw_instances(
         image: [H, W, 3] RGB uint8; other images are brought to that. It is not changed.
         detections: A mapping with rois, class_ids, scores and masks of this image's size, see `results.Detections`. For
             ground truth give any scores and show_scores=False.
+            Masks that wait (`lazy_masks=True`) are pasted within their boxes only, and go on waiting.
         class_names: The name of each class id. Text is ASCII; other characters are drawn as "?".
-        colors: A colour an instance, each value from 0 to 1. None: a colour a class, the same in every picture.
+        colors: A colour an instance, each value from 0 to 1. None: a colour a track, or else a class, the same in every picture.
+        captions: A text an instance instead of class and score, "" for none.
+        track_ids: A number an instance that follows it through a video: it names the colour and is written as "shirt #3". None: no tracks.
         alpha: Opacity of the masks, from 0 to 1.
         show_masks: Whether to fill and outline the masks.
         show_boxes: Whether to draw the boxes.
@@ -48,40 +56,95 @@ def draw_instances(
         [H · enlarge, W · enlarge, 3] RGB uint8.
 
     Raises:
-        ValueError: The detections are not of this image's size or their parts disagree, there is not a colour for each,
+        ValueError: The detections are not of this image's size or their parts disagree, there is not a colour, a caption or a track for each,
             or enlarge is not positive.
     """
     found = results.Detections.from_mapping(detections)
     photo = palette.as_rgb(image)
     if found.num and found.image_shape != photo.shape[:2]:
         raise ValueError(f"the masks are {found.image_shape} and the image is {photo.shape[:2]} (height, width)")
-    if colors is not None and len(colors) != found.num:
-        raise ValueError(f"got {len(colors)} colors for {found.num} instances")
+    for name, given in (("colors", colors), ("captions", captions), ("track_ids", track_ids)):
+        if given is not None and len(given) != found.num:
+            raise ValueError(f"got {len(given)} {name} for {found.num} instances")
     if enlarge < 1:
         raise ValueError(f"enlarge must be a whole number of 1 or more, got {enlarge}")
-    colors = [palette.class_color(k) for k in found["class_ids"]] if colors is None else colors
+    if colors is None:
+        colors = [palette.class_color(k) for k in (found["class_ids"] if track_ids is None else track_ids)]
     pixels = [tuple(int(round(255 * c)) for c in color[:3]) for color in colors]
     photo = cv2.resize(photo, None, fx=enlarge, fy=enlarge, interpolation=cv2.INTER_CUBIC) if enlarge > 1 else photo
-    pen = _Pen.for_image(*photo.shape[:2])
-    largest_first = np.argsort(-found.areas, kind="stable").tolist()
+    pen = Pen.for_image(*photo.shape[:2])
+    rois = found["rois"].astype(np.int64) * enlarge
     if show_masks:
-        for i in largest_first:
-            _draw_mask(photo, found["masks"][:, :, i], pixels[i], alpha, pen, enlarge)
+        parts = cut_out(found)
+        for i in sorted(range(found.num), key=lambda i: -cv2.countNonZero(parts[i].mask) if parts[i].mask.size else 0):
+            draw_mask(photo, parts[i], pixels[i], alpha, pen, enlarge)
     if show_boxes:
-        for i in largest_first:
-            y1, x1, y2, x2 = (found["rois"][i] * enlarge).tolist()
+        sides = np.maximum(rois[:, 2:] - rois[:, :2], 0)
+        for i in np.argsort(-sides.prod(axis=1), kind="stable").tolist():
+            y1, x1, y2, x2 = rois[i].tolist()
             cv2.rectangle(photo, (x1, y1), (max(x1, x2 - 1), max(y1, y2 - 1)), pixels[i], pen.line)
     if show_captions:
+        texts = _captions(found, class_names, track_ids, show_scores) if captions is None else captions
         taken: list[tuple[int, int, int, int]] = []
         for i in np.argsort(-found["scores"], kind="stable").tolist():  # the most confident one has the best place
-            text = figures.class_label(class_names, found["class_ids"][i])
-            text = f"{text} {found['scores'][i]:.2f}" if show_scores else text
-            _write(photo, text, (found["rois"][i] * enlarge).tolist(), pixels[i], pen, taken)
+            if texts[i]:
+                write(photo, str(texts[i]), rois[i].tolist(), pixels[i], pen, taken)
     return photo
 
 
+def _captions(found: results.Detections, class_names: Sequence[str] | Mapping[int, str], track_ids: Sequence[int] | None, scores: bool) -> list[str]:
+    """Return what is written beside each detection: class, track and score."""
+    texts = [figures.class_label(class_names, k) for k in found["class_ids"]]
+    if track_ids is not None:
+        texts = [f"{text} #{int(track)}" for text, track in zip(texts, track_ids, strict=True)]
+    return [f"{text} {score:.2f}" for text, score in zip(texts, found["scores"], strict=True)] if scores else texts
+
+
+class Part(NamedTuple):
+    """The mask of one instance without the empty rows and columns around it.
+
+    Attributes:
+        mask: [h, w] uint8 of 0 and 1; h or w is 0 where the mask is empty.
+        y, x: Where its upper left pixel lies on the image.
+    """
+
+    mask: np.ndarray
+    y: int
+    x: int
+
+
+def cut_out(found: results.Detections) -> list[Part]:
+    """Return the masks of detections, each cut to where it has pixels. Masks that wait are pasted within their boxes and go on waiting."""
+    if not found.pasted:
+        small = dict.__getitem__(found, "masks")  # found["masks"] would paste them all
+        return [_pasted(small, i) for i in range(found.num)]
+    masks = np.asarray(found["masks"]).astype(bool, copy=False)
+    if not found.num or not masks.size:
+        return [Part(np.zeros((0, 0), np.uint8), 0, 0)] * found.num
+    rows, columns = np.maximum.reduce(masks.view(np.uint8), axis=1), np.maximum.reduce(masks.view(np.uint8), axis=0)  # [H, N], [W, N]
+    parts = []
+    for i in range(found.num):
+        own_rows, own_columns = np.flatnonzero(rows[:, i]), np.flatnonzero(columns[:, i])
+        if len(own_rows):
+            y, x = int(own_rows[0]), int(own_columns[0])
+            part = masks[y : own_rows[-1] + 1, x : own_columns[-1] + 1, i]
+            parts.append(Part(np.ascontiguousarray(part).view(np.uint8), y, x))
+        else:
+            parts.append(Part(np.zeros((0, 0), np.uint8), 0, 0))
+    return parts
+
+
+def _pasted(small: results.SmallMasks, i: int) -> Part:
+    """Paste one mask on the part of the image that its box covers."""
+    y1, x1, y2, x2 = boxes.clip(np.asarray(small.boxes[i])[None], (0, 0, *small.image_shape[:2]))[0].tolist()
+    if y2 <= y1 or x2 <= x1:
+        return Part(np.zeros((0, 0), np.uint8), 0, 0)
+    corner = np.array([y1, x1, y1, x1])
+    return Part(paste.plane(small.masks[i], small.boxes[i] - corner, (y2 - y1, x2 - x1)).view(np.uint8), int(y1), int(x1))
+
+
 @dataclasses.dataclass(frozen=True)
-class _Pen:
+class Pen:
     """Sizes in pixels that suit an image."""
 
     line: int
@@ -90,11 +153,9 @@ class _Pen:
     pad: int
 
     @classmethod
-    def for_image(cls, height: int, width: int) -> _Pen:
+    def for_image(cls, height: int, width: int) -> Pen:
         side = max(height, width)
-        font_scale = float(
-            np.clip(side / 1500, 0.35, 2.0)
-        )  # capitals of about 1.5 % of the longer side, at least 8 pixels
+        font_scale = float(np.clip(side / 1500, 0.4, 2.0))  # capitals of about 1.5 % of the longer side, at least 9 pixels
         return cls(
             line=max(1, round(side / 500)),
             font_scale=font_scale,
@@ -103,37 +164,38 @@ class _Pen:
         )
 
 
-def _draw_mask(
-    photo: np.ndarray, mask: np.ndarray, color: tuple[int, ...], alpha: float, pen: _Pen, enlarge: int
-) -> None:
-    """Fill and outline one mask within the part of the photo that it covers, in place."""
-    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    if not len(rows):
+def draw_mask(photo: np.ndarray, part: Part, color: tuple[int, ...], alpha: float, pen: Pen, enlarge: int = 1, line: int | None = None) -> None:
+    """Fill and outline one mask within the part of the photo that it covers, in place. `line` is the width of the outline, None: the pen's."""
+    mask = part.mask
+    if not mask.size:
         return
-    part = mask[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1].astype(np.uint8)
     if enlarge > 1:
-        part = np.repeat(np.repeat(part, enlarge, axis=0), enlarge, axis=1)
-    y, x = int(rows[0]) * enlarge, int(columns[0]) * enlarge
-    view = photo[y : y + part.shape[0], x : x + part.shape[1]]
-    inside = part.astype(bool)
-    view[inside] = np.rint(view[inside] * (1 - alpha) + np.array(color) * alpha).astype(np.uint8)
-    outlines, _ = cv2.findContours(part, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
-    drawn = view.copy()
-    cv2.drawContours(drawn, outlines, -1, color, max(1, 2 * pen.line - 1), cv2.LINE_AA)
-    view[inside] = drawn[inside]  # the line stays within the mask: neighbours keep their pixels
+        mask = cv2.resize(mask, None, fx=enlarge, fy=enlarge, interpolation=cv2.INTER_NEAREST)
+    y, x = part.y * enlarge, part.x * enlarge
+    view = photo[y : y + mask.shape[0], x : x + mask.shape[1]]
+    drawn = np.empty_like(view)
+    drawn[:] = color
+    drawn = cv2.addWeighted(view, 1 - alpha, drawn, alpha, 0)
+    outlines, _ = cv2.findContours(mask, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
+    cv2.drawContours(drawn, outlines, -1, color, max(1, 2 * pen.line - 1) if line is None else line, cv2.LINE_AA)
+    np.copyto(view, drawn, where=mask.view(bool)[:, :, None])  # the line stays within the mask: neighbours keep their pixels
 
 
-def _write(
+def write(
     photo: np.ndarray,
     text: str,
     box: list[int],
     color: tuple[int, ...],
-    pen: _Pen,
+    pen: Pen,
     taken: list[tuple[int, int, int, int]],
 ) -> None:
     """Write on a plate of the instance's colour at the upper left corner of its box, moved down off other plates."""
     text = text.encode("ascii", "replace").decode("ascii")
-    (width, height), below = cv2.getTextSize(text, FONT, pen.font_scale, pen.font_line)
+    scale = pen.font_scale
+    (width, height), below = cv2.getTextSize(text, FONT, scale, pen.font_line)
+    while width + 2 * pen.pad > photo.shape[1] and scale > LEAST_FONT_SCALE:  # a long name on a narrow image
+        scale = max(0.9 * scale, LEAST_FONT_SCALE)
+        (width, height), below = cv2.getTextSize(text, FONT, scale, pen.font_line)
     plate_width, plate_height = width + 2 * pen.pad, height + below + 2 * pen.pad
     x = int(np.clip(box[1], 0, max(photo.shape[1] - plate_width, 0)))
     lowest = max(photo.shape[0] - plate_height, 0)
@@ -144,7 +206,7 @@ def _write(
     cv2.rectangle(photo, (x, y), (x + plate_width - 1, y + plate_height - 1), color, cv2.FILLED)
     bright = 0.299 * color[0] + 0.587 * color[1] + 0.114 * color[2] > 140
     ink = (0, 0, 0) if bright else (255, 255, 255)
-    cv2.putText(photo, text, (x + pen.pad, y + pen.pad + height), FONT, pen.font_scale, ink, pen.font_line, cv2.LINE_AA)
+    cv2.putText(photo, text, (x + pen.pad, y + pen.pad + height), FONT, scale, ink, pen.font_line, cv2.LINE_AA)
 
 
 def _meet(one: tuple[int, int, int, int], other: tuple[int, int, int, int]) -> bool:

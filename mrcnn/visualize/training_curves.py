@@ -36,6 +36,7 @@ VALIDATION = {"color": "#e69f00", "linewidth": 2.0, "linestyle": (0, (4, 1.5))}
 RUN_COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
 RUN_LINES = ("-", (0, (5, 1.5)), (0, (1, 1)), (0, (5, 1.5, 1, 1.5)))
 _STAGE = {"color": "0.45", "linewidth": 1.0, "linestyle": (0, (1, 2))}
+_STAGE_ROW = 13.0  # points between names of stages that stand above one another
 _LOG_RATIO = 30.0  # values that differ by more than this are drawn on a logarithmic scale
 _LOG_SPAN = 1e4  # the most of it that is shown, from the greatest value down
 _FEW = 40  # epochs up to which each is marked by a point
@@ -79,11 +80,7 @@ def draw_run(metrics: Columns, stages: Sequence[tuple[int, str]] = (), title: st
     for ax in axes:
         for start, _ in stages[1:]:
             ax.axvline(start + 0.5, **_STAGE)
-    for start, layers in stages:
-        if start < lengths[0]:
-            axes[0].annotate(  # x in epochs, y in shares of the panel
-                layers, (start + 0.5, 0), (4, 4), axes[0].get_xaxis_transform(), "offset points", fontsize=10, color="0.25"
-            )  # fmt: skip
+    _name_stages(axes[0], [(start, layers) for start, layers in stages if start < lengths[0]])
     return figure
 
 
@@ -207,6 +204,22 @@ def _finish(axes: list[Axes], lengths: Sequence[float]) -> None:
     for ax in (axes[0], axes[3]):
         if ax.get_legend_handles_labels()[0]:
             ax.legend(framealpha=0.8, edgecolor="none", fontsize=10, loc="best" if ax is axes[3] else "upper right")
+
+
+def _name_stages(ax: Axes, stages: Sequence[tuple[int, str]]) -> None:
+    """Write at each stage's beginning what it trains, at the foot of the panel; names that would meet stand above one another."""
+    frame, taken = ax.get_window_extent(), []
+    for start, layers in stages:
+        text = ax.annotate(  # x in epochs, y in shares of the panel
+            layers, (start + 0.5, 0), (4, 4), ax.get_xaxis_transform(), "offset points", fontsize=10, color="0.25"
+        )  # fmt: skip
+        extent = text.get_window_extent()
+        points = 72 / ax.figure.dpi
+        left = 4 + min(0.0, (frame.x1 - extent.x1) * points)
+        first, last = extent.x0 * points + left - 4, extent.x1 * points + left
+        row = next(row for row in itertools.count() if not any(row == other and first < right and begin < last for other, begin, right in taken))
+        taken.append((row, first, last))
+        text.set_position((left, 4 + _STAGE_ROW * row))
 
 
 def _scale(ax: Axes) -> None:

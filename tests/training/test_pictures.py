@@ -9,6 +9,7 @@ import tiny
 
 from mrcnn.results import Detections
 from mrcnn.training import pictures
+from mrcnn.visualize import verdicts
 
 
 class Detector:
@@ -55,8 +56,8 @@ def draw(found, dataset=None, epoch=3):
 @pytest.fixture
 def heading(monkeypatch):
     """The lines written above the two halves."""
-    lines, pane = [], pictures._pane
-    monkeypatch.setattr(pictures, "_pane", lambda image, found, names, text, **more: lines.append(text) or pane(image, found, names, text, **more))
+    lines, pane = [], verdicts._pane
+    monkeypatch.setattr(verdicts, "_pane", lambda image, found, names, text, **more: lines.append(text) or pane(image, found, names, text, **more))
     return lines
 
 
@@ -72,33 +73,28 @@ def heading(monkeypatch):
 )
 def test_the_line_counts_what_was_found_and_what_is_right(heading, detections, line):
     draw(detections)
-    assert heading == ["image 0 (0), ground truth: 1", line]
+    missed = "" if "1 right" in line else ", 1 missed"
+    assert heading == [f"image 0 (0), ground truth: 1{missed}", line]
 
 
 def test_crowds_are_named_apart(heading):
     draw(found(), OneSquare(class_ids=(1, -2)))
-    assert heading[0] == "image 0 (0), ground truth: 1 and 1 crowds"
+    assert heading[0] == "image 0 (0), ground truth: 1 and 1 crowd"
 
 
-def test_halves_differ_where_detections_do():
-    picture = draw(found())
-    empty = draw(Detections.empty(64, 64))
-    half = picture.shape[1] // 2
-    assert picture.shape == empty.shape and picture.dtype == np.uint8
-    np.testing.assert_array_equal(picture[:, :half], empty[:, :half])  # the ground truth
-    assert (picture[30:, half:] != empty[30:, half:]).any()
+def test_what_was_missed_is_marked_in_the_ground_truth_and_a_false_alarm_in_the_detections():
+    right, missed, false = draw(found()), draw(Detections.empty(64, 64)), draw(found(class_id=2))
+    half, below = right.shape[1] // 2, 40  # below the headings
+    assert right.shape == missed.shape and right.dtype == np.uint8
+    assert (right[below:, :half] != missed[below:, :half]).any()
+    np.testing.assert_array_equal(false[below:, :half], missed[below:, :half])
+    assert (false[below:, half:] != right[below:, half:]).any()
 
 
 @pytest.mark.parametrize(("size", "side"), [((64, 48), 512), ((600, 300), 600), ((2000, 1500), 1024)])
 def test_small_photos_are_enlarged_and_large_ones_shrunk(size, side):
     picture = draw(Detections.empty(*size), OneSquare(size))
-    assert picture.shape[0] == side + 26 + pictures._GAP
-
-
-def test_photos_of_different_sizes_share_a_sheet():
-    wide, tall = np.zeros((100, 400, 3), np.uint8), np.zeros((400, 100, 3), np.uint8)
-    assert pictures._sheet([wide]).shape == (250, 1000, 3)
-    assert pictures._sheet([wide, tall, wide]).shape == (4000 + 250, 2000, 3)
+    assert picture.shape[0] == side + 26 + verdicts.GAP
 
 
 def test_pictures_of_a_run_are_spread_over_the_images_and_detected_in_batches(tmp_path, heading):

@@ -54,6 +54,16 @@ def test_stages_are_lines_between_epochs_and_names():
     assert [text.get_text() for text in figure.axes[0].texts] == ["heads", "all"]
 
 
+def test_names_of_short_stages_do_not_cover_each_other_nor_leave_the_panel():
+    figure = curves.draw_run(run(9), [(0, "heads"), (1, "mrcnn_.*|rpn_.*"), (2, "4+"), (3, "all"), (8, "everything, all of it")])
+    panel = figure.axes[0]
+    extents = [text.get_window_extent() for text in panel.texts]
+    assert len(extents) == 5
+    for number, one in enumerate(extents):
+        assert panel.get_window_extent().x0 <= one.x0 and one.x1 <= panel.get_window_extent().x1 + 1
+        assert not any(one.overlaps(other) for other in extents[:number])
+
+
 def test_gaps_and_absent_figures_are_no_lines():
     table = {"epoch": [1, 2, 3], "loss": [3.0, math.nan, math.inf], "val_loss": [math.nan] * 3}
     panels = by_title(curves.draw_run(table))
