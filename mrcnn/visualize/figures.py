@@ -26,6 +26,7 @@ WITHOUT_SCREEN = ("agg", "cairo", "pdf", "pgf", "ps", "svg", "template")
 GRAY = (0.85, 0.85, 0.85)
 _UNDERLAY = [patheffects.withStroke(linewidth=3.5, foreground=(0, 0, 0, 0.55))]  # light lines are seen on light photos too
 _TITLE_LINE = 0.3  # inches that a line of a title takes
+_LEAST_TITLE = 5.0  # points
 _LEAST_SIDE = 2.0  # inches: a photo of one row of pixels still gets a figure
 
 
@@ -93,8 +94,11 @@ def draw_photo(ax: Axes, image: np.ndarray, title: str = "") -> None:
     ax.set_xlim(-margin, width + margin)
     ax.set_ylim(height + margin, -margin)
     ax.axis("off")
-    ax.set_title(title)
     ax.imshow(image)
+    text = ax.set_title(title)
+    if title:
+        wide = text.get_window_extent().width / (0.98 * ax.figure.bbox.width)
+        text.set_fontsize(max(_LEAST_TITLE, text.get_fontsize() / max(1.0, wide)))  # a long line on a small figure
 
 
 def draw_rectangle(ax: Axes, box: np.ndarray, color: colors.Color, style: str = "-", alpha: float = 0.8) -> None:

@@ -510,7 +510,7 @@ def test_captions_name_class_track_and_score_or_what_was_given(monkeypatch):
 
 
 def test_a_long_name_on_a_narrow_image_is_written_smaller():
-    image = np.full((200, 90, 3), 128, np.uint8)
-    found = results.Detections([[100, 5, 180, 80]], [1], [0.5], np.zeros((200, 90, 1), bool))
+    image = np.full((200, 110, 3), 128, np.uint8)
+    found = results.Detections([[100, 5, 180, 80]], [1], [0.5], np.zeros((200, 110, 1), bool))
     drawn = visualize.draw_instances(image, found, ["BG", "a long name"], show_boxes=False, colors=[(1, 1, 1)])
-    assert (drawn[:, -1] == 128).all()  # the plate ends before the border
+    assert (drawn < 60).any() and (drawn[:, -1] > 100).all()  # dark letters, none of them cut
