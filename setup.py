@@ -48,8 +48,9 @@ setup(
     extras_require={
         "test": [
             "pytest>=8.2", "pytest-timeout>=2.3", "pytest-xdist>=3.6", "ruff>=0.9", "import-linter>=2.3", "albumentations>=2.0.8,<3",
+            "ipykernel>=6.29", "nbclient>=0.10", "nbformat>=5.10",
         ],  # fmt: skip
-        "notebooks": ["ipykernel>=6.29", "nbconvert>=7.16", "nbformat>=5.10"],
+        "notebooks": ["ipykernel>=6.29", "nbclient>=0.10", "nbformat>=5.10"],
         # imgaug asks for opencv-python, which lies in the same folder as opencv-python-headless. The Makefile
         # therefore installs it with --no-deps and names its other needs.
         "imgaug": ["imgaug>=0.4.0"],

@@ -74,15 +74,14 @@ def finish(figure: Figure, new: bool) -> Figure | None:
 
     Without a screen (Agg) the figure stays pyplot's current one, so that `plt.savefig` works afterwards. A window opens
     without blocking. A notebook shows it, and None is returned: a figure as the last value of a cell would appear a
-    second time.
+    second time. That holds for a figure of the caller's too, which the notebook shows at the end of the cell.
     """
-    if not new:
-        return figure
     backend = matplotlib.get_backend().lower()
     if any(name in backend for name in NOTEBOOKS):
-        plt.show()
+        if new:
+            plt.show()
         return None
-    if backend not in WITHOUT_SCREEN:
+    if new and backend not in WITHOUT_SCREEN:
         plt.show(block=False)
     return figure
 

@@ -51,7 +51,7 @@ class Resnet50At256(FashionConfig):
     DETECTION_MAX_INSTANCES = 50
 
 
-def light_backbone(input_image, stage5=True, train_bn=None):
+def light_backbone(input_image, stage5=True, train_bn=None, stages=None):
     """Build a ResNet of basic blocks (two 3×3 convolutions each) with few channels, to train from scratch at 128 px.
 
     Layer names follow the project's (res2a_branch2a …), so that --layers 3+, 4+ and 5+ mean what they mean elsewhere.
@@ -60,6 +60,7 @@ def light_backbone(input_image, stage5=True, train_bn=None):
         input_image: [B, H, W, 3], H and W multiples of 64.
         stage5: part of the interface of a callable BACKBONE; stage 5 is always built.
         train_bn: mode of BatchNorm.
+        stages: (channels, blocks) of stages 2 to 5; None: LIGHT_STAGES.
 
     Returns:
         [C1, C2, C3, C4, C5], strides 4, 4, 8, 16 and 32.
@@ -82,13 +83,13 @@ def light_backbone(input_image, stage5=True, train_bn=None):
 
     x = layers.Rescaling(1 / 64)(input_image)
     x = layers.Activation("relu")(convolve(x, 24, 3, 2, "conv1", "bn_conv1"))
-    stages = [layers.MaxPooling2D(3, strides=2, padding="same")(x)]
-    for stage, (filters, blocks) in enumerate(LIGHT_STAGES, start=2):
-        x = stages[-1]
+    outputs = [layers.MaxPooling2D(3, strides=2, padding="same")(x)]
+    for stage, (filters, blocks) in enumerate(stages or LIGHT_STAGES, start=2):
+        x = outputs[-1]
         for number in range(blocks):
             x = block(x, filters, 2 if number == 0 and stage > 2 else 1, f"{stage}{'abc'[number]}")
-        stages.append(x)
-    return stages
+        outputs.append(x)
+    return outputs
 
 
 #: (channels, blocks) of stages 2 to 5.

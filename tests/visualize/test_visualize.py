@@ -142,6 +142,8 @@ def test_a_notebook_shows_the_figure_once(monkeypatch):
     monkeypatch.setattr(figures.plt, "show", lambda *args, **options: shown.append(options))
     assert visualize.display_instances(*scene(), NAMES) is None
     assert shown == [{}]
+    assert visualize.display_instances(*scene(), NAMES, ax=plt.gca()) is None  # the caller's figure appears at the end of the cell
+    assert shown == [{}]
 
 
 def test_a_window_never_blocks(monkeypatch):
