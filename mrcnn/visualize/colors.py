@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 import cv2
 import numpy as np
+from matplotlib.colors import to_rgb
 
 NUM_CLASS_COLORS = 64
 
@@ -36,6 +37,15 @@ def random_colors(N: int, bright: bool = True, seed: int | None = None) -> list[
 def class_color(class_id: int) -> tuple[float, float, float]:
     """Return the colour of a class, the same in every picture. Small ids differ most; after 64 colours repeat."""
     return _class_colors()[int(class_id) % NUM_CLASS_COLORS]
+
+
+def named(color: Color | str) -> Color:
+    """Return a colour as numbers; text is a name or "#rrggbb" as matplotlib knows them.
+
+    Raises:
+        ValueError: matplotlib knows no such colour.
+    """
+    return to_rgb(color) if isinstance(color, str) else color
 
 
 def apply_mask(image: np.ndarray, mask: np.ndarray, color: Color, alpha: float = 0.5) -> np.ndarray:

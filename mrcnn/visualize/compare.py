@@ -139,6 +139,7 @@ def plot_overlaps(
     gt_class_ids, pred_class_ids = np.asarray(gt_class_ids, int), np.asarray(pred_class_ids, int)
     gt_class_ids, pred_class_ids = gt_class_ids[gt_class_ids != 0], pred_class_ids[pred_class_ids != 0]
     overlaps = np.asarray(overlaps)
+    overlaps = overlaps if overlaps.size else np.zeros((len(pred_class_ids), len(gt_class_ids)))
     if overlaps.shape != (len(pred_class_ids), len(gt_class_ids)) or len(pred_scores) < len(pred_class_ids):
         raise ValueError(
             f"overlaps must be [predictions, instances] = [{len(pred_class_ids)}, {len(gt_class_ids)}] with a score for each "
@@ -149,10 +150,9 @@ def plot_overlaps(
     if overlaps.size:
         ax.imshow(overlaps, interpolation="nearest", cmap="Blues", vmin=0, vmax=1, aspect="auto")
     names = [f"{figures.class_label(class_names, k)} ({pred_scores[i]:.2f})" for i, k in enumerate(pred_class_ids)]
-    ax.set_yticks(np.arange(len(pred_class_ids)), names)
-    ax.set_xticks(
-        np.arange(len(gt_class_ids)), [figures.class_label(class_names, k) for k in gt_class_ids], rotation=90
-    )
+    ax.set_yticks(np.arange(len(pred_class_ids)), names, parse_math=False)
+    truths = [figures.class_label(class_names, k) for k in gt_class_ids]
+    ax.set_xticks(np.arange(len(gt_class_ids)), truths, rotation=90, parse_math=False)
     for i, j in np.ndindex(*overlaps.shape):
         verdict = ""
         if overlaps[i, j] > threshold:

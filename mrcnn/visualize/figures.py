@@ -94,7 +94,7 @@ def draw_photo(ax: Axes, image: np.ndarray, title: str = "") -> None:
     ax.set_ylim(height + margin, -margin)
     ax.axis("off")
     ax.imshow(image)
-    text = ax.set_title(title)
+    text = ax.set_title(title, parse_math=False)  # names of files and classes may hold a $
     if title:
         wide = text.get_window_extent().width / (0.98 * ax.figure.bbox.width)
         text.set_fontsize(max(_LEAST_TITLE, text.get_fontsize() / max(1.0, wide)))  # a long line on a small figure
@@ -144,7 +144,7 @@ def write(ax: Axes, labels: Sequence[Label], size: int = 11) -> None:
     taken: list[tuple[float, float, float, float]] = []
     for x, y, text, color in labels:
         plate = {"facecolor": tuple(0.6 * c for c in color[:3]), "alpha": 0.8, "pad": 1.5, "edgecolor": "none"}
-        drawn = ax.text(x, y, text, color="w", size=size, verticalalignment="bottom", bbox=plate, clip_on=False)
+        drawn = ax.text(x, y, text, color="w", size=size, verticalalignment="bottom", bbox=plate, clip_on=False, parse_math=False)
         extent = drawn.get_window_extent()
         pad = 1.5 * scale
         left, bottom = to_pixels.transform((x, y))

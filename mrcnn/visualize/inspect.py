@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from mrcnn.ops import paste
+from mrcnn.results import SmallMasks
 from mrcnn.visualize import colors as palette
 from mrcnn.visualize import figures, instances
 
@@ -156,7 +157,9 @@ def display_top_masks(
     Raises:
         ValueError: Masks and class ids differ in number, or mask and image in size.
     """
-    mask, class_ids = np.asarray(mask) > 0.5, np.asarray(class_ids)
+    class_ids = np.asarray(class_ids)
+    mask = figures.masks_of(mask, np.shape(image), len(class_ids))
+    mask = (paste.planes(*mask) if isinstance(mask, SmallMasks) else mask) > 0.5
     if mask.ndim != 3 or mask.shape[2] != len(class_ids) or (len(class_ids) and mask.shape[:2] != np.shape(image)[:2]):
         raise ValueError(
             f"mask must be [H, W, N] of the image's size with a class id each, got mask {mask.shape}, image "

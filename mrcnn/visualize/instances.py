@@ -72,7 +72,7 @@ def display_images(
     for ax in axes.flat:
         ax.axis("off")
     for ax, image, title in zip(axes.flat, images, titles, strict=False):
-        ax.set_title(title, fontsize=9)
+        ax.set_title(title, fontsize=9, parse_math=False)
         ax.imshow(image, cmap=cmap, norm=norm, interpolation=interpolation)
     return figures.finish(figure, new=True)
 
@@ -107,7 +107,7 @@ def display_instances(
         ax: Axes to draw on instead; then nothing is shown.
         show_mask: Whether to fill and outline the masks.
         show_bbox: Whether to draw the boxes.
-        colors: N colours. None: N different ones, the same at each call.
+        colors: N colours, (red, green, blue) from 0 to 1 or matplotlib's names. None: N different ones, the same at each call.
         captions: N texts to write instead of class and score, or None.
 
     Returns:
@@ -120,7 +120,7 @@ def display_instances(
     num = len(boxes)
     show_mask = show_mask and masks is not None
     masks = np.zeros((*np.shape(image)[:2], num), bool) if masks is None else figures.masks_of(masks, np.shape(image), num)
-    colors = palette.random_colors(num, seed=0) if colors is None else colors
+    colors = palette.random_colors(num, seed=0) if colors is None else [palette.named(color) for color in colors]
     check_instances(image, boxes, masks, class_ids, scores=scores, colors=colors, captions=captions)
     photo = palette.as_rgb(image)
     ax, new = figures.photo_axes(ax, figsize, photo.shape, title or ("" if num else _NONE))
@@ -176,6 +176,8 @@ def check_instances(
     numbers = {len(boxes), len(class_ids), masks.shape[-1] if len(masks.shape) == 3 else -1}
     numbers |= {len(part) for part in others.values() if part is not None}
     boxes_fit = len(boxes) == 0 or boxes.ndim == 2 and boxes.shape[1] == 4
+    if boxes_fit and not np.isfinite(boxes.astype(np.float64)).all():
+        raise ValueError(f"boxes must be numbers, got nan or inf in rows {np.flatnonzero(~np.isfinite(boxes).all(axis=1)).tolist()}")
     if len(numbers) != 1 or not boxes_fit:
         counts = ", ".join(f"{len(part)} {name}" for name, part in others.items() if part is not None)
         raise ValueError(

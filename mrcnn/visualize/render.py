@@ -42,7 +42,8 @@ def draw_instances(
             ground truth give any scores and show_scores=False.
             Masks that wait (`lazy_masks=True`) are pasted within their boxes only, and go on waiting.
         class_names: The name of each class id. Text is ASCII; other characters are drawn as "?".
-        colors: A colour an instance, each value from 0 to 1. None: a colour a track, or else a class, the same in every picture.
+        colors: A colour an instance, each value from 0 to 1, or matplotlib's names. None: a colour a track, or else a class, the same in
+            every picture.
         captions: A text an instance instead of class and score, "" for none.
         track_ids: A number an instance that follows it through a video: it names the colour and is written as "shirt #3". None: no tracks.
         alpha: Opacity of the masks, from 0 to 1.
@@ -70,10 +71,11 @@ def draw_instances(
         raise ValueError(f"enlarge must be a whole number of 1 or more, got {enlarge}")
     if colors is None:
         colors = [palette.class_color(k) for k in (found["class_ids"] if track_ids is None else track_ids)]
-    pixels = [tuple(int(round(255 * c)) for c in color[:3]) for color in colors]
+    pixels = [tuple(int(round(255 * c)) for c in palette.named(color)[:3]) for color in colors]
     photo = cv2.resize(photo, None, fx=enlarge, fy=enlarge, interpolation=cv2.INTER_CUBIC) if enlarge > 1 else photo
     pen = Pen.for_image(*photo.shape[:2])
-    rois = found["rois"].astype(np.int64) * enlarge
+    outside = 2 * pen.line + 2  # a border that far outside is not seen, and OpenCV counts in 32 bits
+    rois = np.clip(found["rois"].astype(np.int64) * enlarge, -outside, [*photo.shape[:2], *photo.shape[:2]] + np.array(outside))
     if show_masks:
         parts = cut_out(found)
         for i in sorted(range(found.num), key=lambda i: -cv2.countNonZero(parts[i].mask) if parts[i].mask.size else 0):

@@ -383,6 +383,19 @@ def test_empty_lists_are_no_instances(masks):
     assert figure.axes[0].get_title() == "no instances"
 
 
+def test_empty_lists_go_through_every_function():
+    image = scene()[0]
+    drawn = [
+        visualize.display_differences(image, [], [], [], [], [], [], [], NAMES),
+        visualize.plot_overlaps([], [], [], [], NAMES),
+        visualize.display_top_masks(image, [], [], NAMES),
+        visualize.draw_rois(image, [], [], [], [], NAMES),
+        visualize.draw_boxes(image, boxes=[]),
+        visualize.plot_precision_recall(0.0, [], []),
+    ]
+    assert all(isinstance(figure, Figure) for figure in drawn)
+
+
 def test_masks_may_be_a_list_of_planes_numbers_or_wait():
     image, boxes, masks, ids = scene()
     small = results.SmallMasks(np.ones((2, 4, 4), np.float32), boxes, (20, 30))
@@ -407,6 +420,31 @@ def test_photos_of_any_kind_are_drawn_on(image):
     drawn = shown_image(visualize.display_instances(image, boxes, masks, ids, NAMES))
     assert drawn.shape == (20, 30, 3)
     assert drawn[0, 0].tolist() == [128] * 3
+
+
+def test_names_may_hold_what_matplotlib_takes_for_formulas():
+    image, boxes, masks, ids = scene()
+    figure = visualize.display_instances(image, boxes, masks, ids, ["BG", "a$x", "b$^$"], title="$^$")
+    figure.canvas.draw()
+    assert texts(figure) == ["a$x", "b$^$"]
+
+
+def test_colours_may_be_names():
+    image, boxes, masks, ids = scene()
+    ways = ["red", "#0000ff"], [(1, 0, 0), (0, 0, 1)]
+    drawn = [shown_image(visualize.display_instances(image, boxes, masks, ids, NAMES, colors=way)) for way in ways]
+    np.testing.assert_array_equal(*drawn)
+    with pytest.raises(ValueError, match="nored"):
+        visualize.draw_instances(image, detections(), NAMES, colors=["nored", "red"])
+
+
+def test_boxes_that_are_no_numbers_are_refused_and_huge_ones_drawn():
+    image, boxes, masks, ids = scene()
+    with pytest.raises(ValueError, match=r"rows \[1\]"):
+        visualize.display_instances(image, [boxes[0], [np.nan] * 4], masks, ids, NAMES)
+    huge = results.Detections([[-(2**31), 5, 2**31 - 1, 9]], [1], [0.5], np.zeros((20, 30, 1), bool))
+    drawn = visualize.draw_instances(image, huge, NAMES, show_captions=False, enlarge=2)
+    assert (drawn != 128).any(axis=2).any(axis=0).nonzero()[0].tolist() == [10, 17]  # its sides alone
 
 
 def test_a_crowd_is_named_as_one():
