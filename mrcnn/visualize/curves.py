@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from mrcnn.visualize import figures
 
@@ -52,6 +53,7 @@ def plot_history(history: Mapping[str, Sequence[float]]) -> Figure | None:
     panels += [MEAN_AVERAGE_PRECISION] if MEAN_AVERAGE_PRECISION in history else []
     if not panels:
         raise ValueError(f"history holds none of {LOSSES} and no {MEAN_AVERAGE_PRECISION}; it holds {sorted(history)}")
+    epochs = max(len(history.get(key, ())) for name in panels for key in (name, f"val_{name}"))
     columns = min(4, len(panels))
     rows = -(-len(panels) // columns)
     figure, axes = plt.subplots(rows, columns, figsize=(4.2 * columns, 3.2 * rows), squeeze=False)
@@ -68,7 +70,8 @@ def plot_history(history: Mapping[str, Sequence[float]]) -> Figure | None:
             ax.set_ylim(bottom=0)
             ax.set_title("total loss" if name == "loss" else name)
         ax.grid(alpha=0.3)
-        ax.xaxis.get_major_locator().set_params(integer=True)
+        ax.xaxis.set_major_locator(MaxNLocator("auto", integer=True, min_n_ticks=1))
+        ax.set_xlim(0.5, epochs + 0.5)
     for ax in axes[-1]:
         ax.set_xlabel("epoch")
     axes[0, 0].legend()

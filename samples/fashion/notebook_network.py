@@ -33,7 +33,7 @@ class NotebookConfig(fashion_config.Small):
     POST_NMS_ROIS_TRAINING = 150
     POST_NMS_ROIS_INFERENCE = 60
     TRAIN_ROIS_PER_IMAGE = 24
-    STEPS_PER_EPOCH = 250
+    STEPS_PER_EPOCH = 500
 
 
 class NotebookInferenceConfig(NotebookConfig):

@@ -260,6 +260,12 @@ def test_history_draws_a_panel_a_loss_with_its_twin_and_map():
         visualize.plot_history({"accuracy": [1]})
 
 
+def test_the_history_of_one_epoch_is_a_point_at_one():
+    ax = visualize.plot_history({"loss": [2.0]}).axes[0]
+    ticks = [tick for tick in ax.get_xticks() if ax.get_xlim()[0] <= tick <= ax.get_xlim()[1]]
+    assert ticks == [1] and ax.lines[0].get_marker() == "."
+
+
 def test_a_table_outside_notebooks_is_aligned_text(capsys):
     visualize.display_table([["NAME", "N"], ["conv", 12], ["x"]])
     assert capsys.readouterr().out == "NAME  N\nconv  12\nx\n"
