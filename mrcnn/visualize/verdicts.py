@@ -185,7 +185,8 @@ def draw_results(
     names = [f"image {i}" for i in range(len(images))] if names is None else names
     pairs = [
         draw_verdicts(
-            image, masks, class_ids, Detections.from_mapping(found).filter(min_score=min_score), class_names, iou_threshold=iou_threshold, name=name
+            image, masks, class_ids, Detections.from_mapping(found).filter(min_score=min_score), class_names, iou_threshold=iou_threshold,
+            name=f"{name}, ground truth",
         )
         for image, masks, class_ids, found, name in zip(images, gt_masks, gt_class_ids, detections, names, strict=True)
     ]  # fmt: skip
@@ -251,9 +252,9 @@ def _legend(width: int) -> np.ndarray:
 def _missed(seen: Verdicts) -> str:
     count, judged = int(seen.missed.sum()), int((seen.missed | seen.found).sum())
     crowds = len(seen.found) - judged
-    return f": {judged}" + (f" and {crowds} crowd{'s'[: crowds - 1]}" if crowds else "") + (f", {count} missed" if count else "")
+    return f": {judged}" + (f" and {crowds} crowd{'s' * (crowds != 1)}" if crowds else "") + (f", {count} missed" if count else "")
 
 
 def _counted(seen: Verdicts) -> str:
     count = int(seen.false_alarms.sum())
-    return f"{len(seen.matches)} detections" + (f", {count} false" if count else "")
+    return f"{len(seen.matches)} detection{'s' * (len(seen.matches) != 1)}" + (f", {count} false" if count else "")

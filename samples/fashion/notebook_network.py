@@ -1,4 +1,4 @@
-"""A small network for the notebooks: it learns the embedded scenes in a minute or two, and is kept for the next notebook.
+"""A small network for the notebooks: it learns the embedded scenes in about three minutes of processor time, and is kept for the next notebook.
 
     from samples.fashion import notebook_network
     path = notebook_network.weights(MODEL_DIR)      # trains where MODEL_DIR has no such run
