@@ -62,13 +62,7 @@ def draw_instances(
     """
     found = results.Detections.from_mapping(detections)
     photo = palette.as_rgb(image)
-    if found.num and found.image_shape != photo.shape[:2]:
-        raise ValueError(f"the masks are {found.image_shape} and the image is {photo.shape[:2]} (height, width)")
-    for name, given in (("colors", colors), ("captions", captions), ("track_ids", track_ids)):
-        if given is not None and len(given) != found.num:
-            raise ValueError(f"got {len(given)} {name} for {found.num} instances")
-    if enlarge < 1:
-        raise ValueError(f"enlarge must be a whole number of 1 or more, got {enlarge}")
+    _check(found, photo, enlarge, colors=colors, captions=captions, track_ids=track_ids)
     if colors is None:
         colors = [palette.class_color(k) for k in (found["class_ids"] if track_ids is None else track_ids)]
     pixels = [tuple(int(round(255 * c)) for c in palette.named(color)[:3]) for color in colors]
@@ -77,9 +71,8 @@ def draw_instances(
     outside = 2 * pen.line + 2  # a border that far outside is not seen, and OpenCV counts in 32 bits
     rois = np.clip(found["rois"].astype(np.int64) * enlarge, -outside, [*photo.shape[:2], *photo.shape[:2]] + np.array(outside))
     if show_masks:
-        parts = cut_out(found)
-        for i in sorted(range(found.num), key=lambda i: -cv2.countNonZero(parts[i].mask) if parts[i].mask.size else 0):
-            draw_mask(photo, parts[i], pixels[i], alpha, pen, enlarge)
+        for part, color in sorted(zip(cut_out(found), pixels, strict=True), key=lambda pair: -np.count_nonzero(pair[0].mask)):
+            draw_mask(photo, part, color, alpha, pen, enlarge)
     if show_boxes:
         sides = np.maximum(rois[:, 2:] - rois[:, :2], 0)
         for i in np.argsort(-sides.prod(axis=1), kind="stable").tolist():
@@ -92,6 +85,17 @@ def draw_instances(
             if texts[i]:
                 write(photo, str(texts[i]), rois[i].tolist(), pixels[i], pen, taken)
     return photo
+
+
+def _check(found: results.Detections, photo: np.ndarray, enlarge: int, **parts: Sequence[object] | None) -> None:
+    """Refuse what cannot be drawn, showing what arrived."""
+    if found.num and found.image_shape != photo.shape[:2]:
+        raise ValueError(f"the masks are {found.image_shape} and the image is {photo.shape[:2]} (height, width)")
+    for name, given in parts.items():
+        if given is not None and len(given) != found.num:
+            raise ValueError(f"got {len(given)} {name} for {found.num} instances")
+    if enlarge < 1:
+        raise ValueError(f"enlarge must be a whole number of 1 or more, got {enlarge}")
 
 
 def _captions(found: results.Detections, class_names: Sequence[str] | Mapping[int, str], track_ids: Sequence[int] | None, scores: bool) -> list[str]:

@@ -12,20 +12,10 @@ import golden_pictures as golden
 import matplotlib
 import numpy as np
 import pytest
-from matplotlib import pyplot as plt
 
 DRAWN_WITH = {"matplotlib": "3.11.", "cv2": "5."}
 SAME_VERSION, OTHER_FIGURES, OTHER_SHARE = 8, 60, 0.09
 NAMED = {"argvalues": (*golden.FIGURES, *golden.WRITTEN), "ids": lambda function: function.__name__}
-
-
-@pytest.fixture(autouse=True)
-def headless():
-    before = matplotlib.get_backend()
-    plt.switch_backend("agg")
-    yield
-    plt.close("all")
-    plt.switch_backend(before)
 
 
 def difference(one, other):

@@ -1,7 +1,6 @@
 import inspect
 import logging
 
-import matplotlib
 import numpy as np
 import pytest
 from matplotlib import pyplot as plt
@@ -27,15 +26,6 @@ CONTRACT = {
     "display_table": "table",
     "display_weight_stats": "model",
 }
-
-
-@pytest.fixture(autouse=True)
-def headless():
-    before = matplotlib.get_backend()
-    plt.switch_backend("agg")
-    yield
-    plt.close("all")
-    plt.switch_backend(before)
 
 
 def scene(num=2):

@@ -1,0 +1,14 @@
+"""Pictures are drawn without a screen, and none is left open."""
+
+import matplotlib
+import pytest
+from matplotlib import pyplot as plt
+
+
+@pytest.fixture(autouse=True)
+def headless():
+    before = matplotlib.get_backend()
+    plt.switch_backend("agg")
+    yield
+    plt.close("all")
+    plt.switch_backend(before)
