@@ -1,10 +1,10 @@
 """The shapes sample: what it draws, and its program."""
 
+import json
 import random
 
 import numpy as np
 import pytest
-import tiny
 
 from samples.shapes import shapes
 
@@ -77,14 +77,14 @@ def test_what_cannot_be_drawn_is_refused(count, side):
         shapes.ShapesDataset().draw_shape(np.zeros((9, 9), np.uint8), "star", (4, 4, 2), 1)
 
 
-def test_the_program_trains_and_measures(tmp_path, monkeypatch, capsys):
-    for name, value in vars(tiny.TinyConfig).items():
-        if name.isupper() and name not in ("NAME", "NUM_CLASSES"):
-            monkeypatch.setattr(shapes.ShapesConfig, name, value)
-    words = ["--weights", "none", "--images", "4", "--val-images", "2", "--stages", "all:1e-3:1", "--set", "STEPS_PER_EPOCH=2"]
-    shapes.main(["train", *words, "--logs", str(tmp_path)])
+def test_the_program_trains_and_measures(tmp_path, capsys, small):
+    small(shapes.ShapesConfig, STEPS_PER_EPOCH=2, VALIDATION_STEPS=1)
+    words = ["--images", "4", "--val-images", "2", "--stages", "all:1e-3:1", "--set", "RPN_TRAIN_ANCHORS_PER_IMAGE=16"]
+    shapes.main(["train", "--weights", "none", *words, "--logs", str(tmp_path)])
     assert "mAP at epoch 1 is:" in capsys.readouterr().out
     assert [path.name for path in tmp_path.glob("shapes*/mask_rcnn_shapes_*.h5")] == ["mask_rcnn_shapes_0001.h5"]
+    (run,) = tmp_path.glob("shapes*")
+    assert json.loads((run / "config.json").read_text())["config"]["RPN_TRAIN_ANCHORS_PER_IMAGE"] == 16
     with pytest.raises(SystemExit) as caught:
         shapes.main(["train", "--weights", "last", "--stages", "all:1e-3:1", "--logs", str(tmp_path)])
     assert "shapes.py train: Nothing is left to train: 1 epochs are done" in caught.value.code
