@@ -162,8 +162,32 @@ def configured(config, settings):
     return config
 
 
+def require_weights(weights, logs, name, whole_epochs=True):
+    """Refuse weights that are not there before a network is built for them, which takes a while.
+
+    Args:
+        weights: as --weights takes it.
+        logs: folder of the runs.
+        name: NAME of the configuration, whose newest run "last" is.
+        whole_epochs: False: "last" may be the weights of a training left inside an epoch.
+
+    Raises:
+        FileNotFoundError: no such file, or no such run.
+    """
+    if weights.lower() == "last":
+        from mrcnn.training import session
+        from mrcnn.weights import layout
+
+        session.last(logs, name, describe=layout.describe, whole_epochs=whole_epochs)
+        return
+    path = weights[len("imagenet:") :] if weights.lower().startswith("imagenet:") else weights
+    if weights.lower() not in ("coco", "imagenet", "none") and not os.path.isfile(path):
+        raise FileNotFoundError(f"Weight file not found: {path}. --weights takes {WEIGHTS_HELP}.")
+
+
 def training_model(config, options):
     """Return a MaskRCNN to train, with the weights that --weights names."""
+    require_weights(options.weights, options.logs, config.NAME, whole_epochs=False)
     from mrcnn import model as modellib
 
     model = modellib.MaskRCNN(mode="training", config=config, model_dir=options.logs)
@@ -175,12 +199,14 @@ def inference_model(config, options, weights=None):
     """Return a MaskRCNN to detect, with `weights` or those that --weights names; "none" loads nothing yet.
 
     Raises:
-        ValueError: the weights leave layers at random, as coco does for other classes than its own.
+        FileNotFoundError: the weights are not there.
+        ValueError: they don't fit.
     """
+    weights = weights or options.weights
+    require_weights(weights, options.logs, config.NAME)
     from mrcnn import model as modellib
 
     model = modellib.MaskRCNN(mode="inference", config=config, model_dir=options.logs)
-    weights = weights or options.weights
     if weights != "none":
         print(f"Loading weights {model.load_initial_weights(weights)}")
     return model

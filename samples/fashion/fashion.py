@@ -311,8 +311,8 @@ def _detect(model, photo, whole=True):
 def _detect_together(models, photo, whole=True):
     from mrcnn.inference import ensemble
 
-    # Networks of several sizes meet on the photo itself.
-    whole = whole or len({int(model.config.IMAGE_MAX_DIM) for model in models}) > 1
+    # Networks of several squares meet on the photo itself.
+    whole = whole or len({(int(model.config.IMAGE_MAX_DIM), model.config.IMAGE_RESIZE_MODE) for model in models}) > 1
     of_models = [_detect(model, photo, whole) for model in models]
     return ensemble.fuse(of_models) if len(models) > 1 else of_models[0]
 

@@ -130,7 +130,11 @@ def test_what_cannot_be_splashed_is_refused(tmp_path, monkeypatch):
 def test_the_program_trains_and_splashes(tmp_path, monkeypatch, capsys, small):
     monkeypatch.chdir(tmp_path)
     small(balloon.BalloonConfig, STEPS_PER_EPOCH=2, VALIDATION_STEPS=1)
-    balloon.main(["train", f"--dataset={DATA}", "--weights=none", f"--logs={tmp_path}", "--stages=all:1e-3:1"])
+    for subset, count in (("train", 4), ("val", 2)):  # the other photos are named as missing
+        (tmp_path / "data" / subset).mkdir(parents=True)
+        for path in [DATA / subset / balloon.ANNOTATIONS, *sorted((DATA / subset).glob("*.jpg"))[:count]]:
+            (tmp_path / "data" / subset / path.name).symlink_to(path)
+    balloon.main(["train", f"--dataset={tmp_path / 'data'}", "--weights=none", f"--logs={tmp_path}", "--stages=all:1e-3:1"])
     assert "mAP at epoch 1 is:" in capsys.readouterr().out
     balloon.main(["splash", "--weights=last", f"--logs={tmp_path}", f"--image={DATA / 'test' / '67.jpg'}"])
     (splash,) = tmp_path.glob("splash_*.png")

@@ -94,13 +94,15 @@ def test_a_shared_pixel_goes_to_the_highest_score_whatever_the_order():
 def test_the_program_trains_goes_on_and_submits(tmp_path, monkeypatch, capsys, small):
     small(nucleus.NucleusConfig, IMAGE_RESIZE_MODE="crop", IMAGE_MIN_SCALE=0, STEPS_PER_EPOCH=2, VALIDATION_STEPS=1)
     monkeypatch.setattr(nucleus, "RESULTS_DIR", str(tmp_path / "results"))
-    monkeypatch.setattr(nucleus, "VAL_IMAGE_IDS", nucleus.VAL_IMAGE_IDS[:2])  # so many images of validation are measured
-    words = ["--dataset", str(DATA), "--logs", str(tmp_path)]
+    names = sorted(os.listdir(DATA / "stage1_val"))[:2]
+    (tmp_path / "data" / "stage1_val").mkdir(parents=True)
+    for path in ("stage1_train", *(f"stage1_val/{name}" for name in names)):
+        (tmp_path / "data" / path).symlink_to(DATA / path)
+    words = ["--dataset", str(tmp_path / "data"), "--logs", str(tmp_path)]
     nucleus.main(["train", *words, "--subset", "train", "--weights", "none", "--stages", "all:1e-3:1"])
     assert "mAP at epoch 1 is:" in capsys.readouterr().out
     nucleus.main(["detect", *words, "--subset", "val", "--weights", "last"])
     (folder,) = (tmp_path / "results").iterdir()
-    names = sorted(os.listdir(DATA / "stage1_val"))
     assert sorted(path.name for path in folder.iterdir()) == sorted([*(f"{name}.png" for name in names), "submit.csv"])
     with open(folder / "submit.csv", newline="") as file:
         rows = list(csv.DictReader(file))

@@ -72,3 +72,13 @@ def test_debug_shows_where_an_error_comes_from():
     for debug, error in ((False, SystemExit), (True, ValueError)):
         with pytest.raises(error, match="no such thing"):
             program.run("balloon.py", broken, argparse.Namespace(command="train", debug=debug))
+
+
+@pytest.mark.parametrize("weights", ["nowhere.h5", "imagenet:nowhere.h5", "last"])
+def test_weights_that_are_not_there_are_refused_before_a_network_is_built(tmp_path, monkeypatch, weights):
+    monkeypatch.setattr("mrcnn.model.MaskRCNN", None)  # to build one would fail
+    options = argparse.Namespace(command="train", weights=weights, logs=str(tmp_path), debug=False)
+    for ask in (program.training_model, program.inference_model):
+        with pytest.raises(SystemExit) as caught:
+            program.run("shapes.py", lambda options, ask=ask: ask(shapes.ShapesConfig(), options), options)
+        assert ("no run of 'shapes'" if weights == "last" else "Weight file not found: nowhere.h5") in caught.value.code
