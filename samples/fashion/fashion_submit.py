@@ -41,13 +41,15 @@ def categories_of(record):
     """
     if record.categories:
         return dict(enumerate(record.categories, start=1))
-    described = record.dataset and os.path.join(record.dataset, imaterialist.DESCRIPTIONS)
-    if described and os.path.isfile(described):
+    if not record.dataset:  # the embedded scenes, which number their classes as the network does
+        return {class_id: class_id for class_id in range(1, 1 + len(record.classes))}
+    described = os.path.join(record.dataset, imaterialist.DESCRIPTIONS)
+    if os.path.isfile(described):
         numbers = {name: number for number, name in imaterialist.read_descriptions(described)[0].items()}
         if all(name in numbers for name in record.classes):
             return {class_id: numbers[name] for class_id, name in enumerate(record.classes, start=1)}
     raise ValueError(
-        f"The run does not say which category each class is, and {described or 'its embedded scenes'} does not tell either. "
+        f"The run does not say which category each class is, and {described} does not tell either. "
         f'Add to its {fashion_run.RECORD} "categories": the numbers of {", ".join(record.classes)}.'
     )
 

@@ -120,3 +120,4 @@ def test_a_run_from_before_submissions_takes_the_categories_from_its_data(tmp_pa
         fashion_submit.categories_of(record)
     (tmp_path / "label_descriptions.json").write_text('{"categories": [{"id": 14, "name": "hat"}, {"id": 23, "name": "shoe"}], "attributes": []}')
     assert fashion_submit.categories_of(record) == {1: 23, 2: 14}
+    assert fashion_submit.categories_of(fashion_run.Record("small", ["shoe", "hat"])) == {1: 1, 2: 2}  # of the embedded scenes
