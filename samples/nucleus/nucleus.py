@@ -144,6 +144,10 @@ class NucleusDataset(FormatDataset):
 def train(model, dataset_dir, subset, stages=None, custom_callbacks=()):
     """Train on a subset; "val" is what it is judged by. Without `stages`: the heads for 20 epochs, then all layers for 20."""
     dataset_train, dataset_val = _loaded(dataset_dir, subset), _loaded(dataset_dir, "val")
+    known = {info["id"] for info in dataset_train.image_info}
+    shared = sum(info["id"] in known for info in dataset_val.image_info)
+    if shared:
+        print(f"{shared} of {dataset_val.num_images} images of validation are trained on: the AP says nothing of new images.")
     rate = model.config.LEARNING_RATE
     plan = stages or [("heads", rate, 20), ("all", rate, 20)]
     moves = [augment.flip, upside_down, quarter_turn, augment.colour]

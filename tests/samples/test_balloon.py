@@ -1,6 +1,7 @@
 """The balloon sample: its VIA files, the splash, and its program on photos in its layout."""
 
 import json
+import types
 
 import cv2
 import numpy as np
@@ -70,6 +71,14 @@ def test_photos_in_the_layout_are_read():
         dataset = balloon._loaded(str(DATA), subset)
         counts.append((dataset.num_images, sum(len(dataset.image_class_ids(i)) for i in dataset.image_ids)))
     assert counts == [(62, 152), (8, 12)]
+
+
+@needs_data
+def test_the_course_is_the_originals(monkeypatch):
+    asked = []
+    monkeypatch.setattr(balloon.program, "fit", lambda model, train, val, plan, **others: asked.append((train.num_images, val.num_images, plan)))
+    balloon.train(types.SimpleNamespace(config=balloon.BalloonConfig()), str(DATA))
+    assert asked == [(62, 8, [("heads", 0.001, 30)])]
 
 
 def test_the_splash_keeps_colour_under_the_masks_only():

@@ -145,6 +145,15 @@ def test_downloads_are_asked_for_before_anything_is_read(tmp_path, monkeypatch, 
 
 
 @needs_data
+def test_the_course_is_the_originals(monkeypatch):
+    asked = []
+    monkeypatch.setattr(coco.program, "training_model", lambda config, options: None)
+    monkeypatch.setattr(coco.program, "fit", lambda model, train, val, plan, **others: asked.append((train.num_images, val.num_images, plan)))
+    coco.main(["train", "--dataset", str(DATA), "--year", "2017", "--model", "none"])
+    assert asked == [(57, 20, [("heads", 0.001, 40), ("4+", 0.001, 80), ("all", 0.0001, 40)])]
+
+
+@needs_data
 def test_the_program_trains_and_evaluates(tmp_path, capsys, small):
     small(coco.CocoConfig, STEPS_PER_EPOCH=2, VALIDATION_STEPS=1)
     words = ["--dataset", str(DATA), "--year", "2017", "--logs", str(tmp_path)]

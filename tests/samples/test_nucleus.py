@@ -2,6 +2,7 @@
 
 import csv
 import os
+import types
 
 import cv2
 import numpy as np
@@ -88,6 +89,28 @@ def test_a_shared_pixel_goes_to_the_highest_score_whatever_the_order():
     assert nucleus.mask_to_rle("x", np.zeros((2, 2, 1)), np.ones(1)) == "x,"
     with pytest.raises(ValueError, match=r"got \(1, 4, 3\) and \(2,\)"):
         nucleus.mask_to_rle("x", masks, np.ones(2))
+
+
+@pytest.mark.parametrize(("subset", "warned"), [("train", False), ("stage1_train", True)])
+def test_the_course_is_the_originals_and_training_on_the_validation_is_said(tmp_path, monkeypatch, capsys, subset, warned):
+    for name in ("a", nucleus.VAL_IMAGE_IDS[0]):
+        picture(tmp_path / "stage1_train", name)
+    asked = []
+    monkeypatch.setattr(nucleus.program, "fit", lambda model, train, val, plan, **others: asked.append((train.num_images, val.num_images, plan)))
+    nucleus.train(types.SimpleNamespace(config=nucleus.NucleusConfig()), str(tmp_path), subset)
+    assert asked == [(1 + warned, 1, [("heads", 0.001, 20), ("all", 0.001, 20)])]
+    assert ("1 of 1 images of validation are trained on" in capsys.readouterr().out) is warned
+
+
+def test_augmentations_move_image_and_masks_together():
+    image, masks = np.arange(12).reshape(2, 2, 3), np.arange(4).reshape(2, 2, 1)
+    for move, expected in ((nucleus.upside_down, [[2, 3], [0, 1]]), (nucleus.quarter_turn, [[1, 3], [0, 2]])):
+        seen = set()
+        for seed in range(8):
+            moved, moved_masks = move(image, masks, np.random.default_rng(seed))
+            assert (moved[..., 0] // 3).tolist() == moved_masks[..., 0].tolist()
+            seen.add(str(moved_masks[..., 0].tolist()))
+        assert seen == {str(expected), str([[0, 1], [2, 3]])}
 
 
 @needs_data
