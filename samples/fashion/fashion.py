@@ -6,6 +6,7 @@
     python samples/fashion/fashion.py preview --augment flip,jitter,colour --output DIR  # what training would see
     python samples/fashion/fashion.py detect --weights last --image PHOTO_OR_FOLDER --output DIR
     python samples/fashion/fashion.py evaluate --weights last
+    python samples/fashion/fashion.py submit --weights last --image DATA/test --output submission.csv
     python samples/fashion/fashion.py train --folds 5 --fold 2   # hold out the second of five folds; --sample 15000: of so many images
 
 Written against the public interface of mrcnn, as a program of yours would be. README.md beside it says more.
@@ -15,13 +16,20 @@ import json
 import os
 import sys
 
-import fashion_analyse
-import fashion_options
-import fashion_preview
-import fashion_run
-import fashion_splits
-from fashion_config import make_config
-from fashion_data import FashionDataset, resized
+ROOT_DIR = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+if ROOT_DIR not in sys.path:
+    sys.path.insert(0, ROOT_DIR)  # this folder's own library, where another is installed too
+
+import fashion_analyse  # noqa: E402  (the path is known only now)
+import fashion_options  # noqa: E402
+import fashion_preview  # noqa: E402
+import fashion_run  # noqa: E402
+import fashion_splits  # noqa: E402
+import fashion_submit  # noqa: E402
+from fashion_config import make_config  # noqa: E402
+from fashion_data import FashionDataset, resized  # noqa: E402
+
+from samples import program  # noqa: E402
 
 # The embedded scenes: training and validation are drawn from the same endless series, far apart.
 SCENE_SERIES = 1
@@ -33,16 +41,11 @@ VAL_FIRST = 1_000_000
 def main(arguments=None):
     """Run one command; what the user can mend ends with a message and status 1."""
     options = fashion_options.parse(arguments)
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    try:
-        {"train": train, "analyse": analyse, "preview": preview, "detect": detect, "evaluate": evaluate}[options.command](options)
-    except KeyboardInterrupt:
-        print(f"\nfashion.py {options.command}: stopped. Finished epochs are kept; the same command with --weights last goes on.")
-        sys.exit(130)
-    except (OSError, ValueError, FloatingPointError) as error:
-        if options.debug:
-            raise
-        sys.exit(f"fashion.py {options.command}: {error}")
+    commands = {
+        "train": train, "analyse": analyse, "preview": preview, "detect": detect, "evaluate": evaluate, "submit": submit,
+        "check": fashion_submit.check,
+    }  # fmt: skip
+    program.run("fashion.py", commands[options.command], options)
 
 
 def train(options):
@@ -94,19 +97,16 @@ def preview(options):
 
 def detect(options):
     """Write a picture of the detections for each photo, and results.json."""
-    photos = fashion_run.find_photos(options.image)
+    photos = program.find_photos(options.image)
     checkpoints, records = _runs(options)
     class_names = ["BG", *records[0].classes]
-    models = [
-        _inference_model(record.variant, len(class_names), options.logs, checkpoint, record.settings)
-        for checkpoint, record in zip(checkpoints, records, strict=True)
-    ]
+    models = _models(options, checkpoints, records)
     os.makedirs(options.output, exist_ok=True)
     results = []
     for path, photo in photos:
         found = _detect_together(models, photo).filter(min_score=options.min_score or models[0].config.SHOWN_CONFIDENCE)
         picture = os.path.join(options.output, os.path.splitext(os.path.basename(path))[0] + "_detections.png")
-        fashion_run.write_picture(picture, _drawn(photo, found, class_names))
+        program.write_picture(picture, _drawn(photo, found, class_names))
         results.append(fashion_run.as_json(path, found, class_names))
         names = ", ".join(
             f"{class_names[i]} {score:.2f}" for i, score in zip(found["class_ids"], found["scores"], strict=True)
@@ -114,6 +114,21 @@ def detect(options):
         print(f"{path}: {names or 'nothing'} -> {picture}")
     with open(os.path.join(options.output, "results.json"), "w", encoding="utf-8") as file:
         json.dump(results, file, indent=1)
+
+
+def submit(options):
+    """Write what is found on the photos of a folder in the competition's form, without overlaps, and check the file."""
+    photos = fashion_submit.find(options.image, options.output, options.overwrite)
+    checkpoints, records = _runs(options)
+    categories = fashion_submit.categories_of(records[0])
+    models = _models(options, checkpoints, records)
+    min_score = options.min_score or models[0].config.SHOWN_CONFIDENCE
+
+    def found(photo):
+        # The masks stay on the network's square: the writer brings each to the photo by itself.
+        return _detect_together(models, photo, whole=False).filter(min_score=min_score)
+
+    fashion_submit.write(options.output, photos, found, categories, options.overwrite)
 
 
 def evaluate(options):
@@ -174,6 +189,14 @@ def _runs(options):
     return checkpoints, records
 
 
+def _models(options, checkpoints, records):
+    """Return the network of each checkpoint, to detect."""
+    return [
+        _inference_model(record.variant, 1 + len(record.classes), options.logs, checkpoint, record.settings)
+        for checkpoint, record in zip(checkpoints, records, strict=True)
+    ]
+
+
 def _recorded(options):
     """Return the record of the run that --weights continues, or None."""
     weights = options.weights or "none"
@@ -208,6 +231,7 @@ def _record(options, record, variant, dataset, seed):
         seed=seed,
         augment=_choice(options.augment, record and record.augment, []),
         settings=_settings(options, record),
+        categories=[int(info["id"]) for info in dataset.class_info[1:]],
     )
 
 
@@ -273,18 +297,23 @@ def _inference_model(variant, num_classes, logs, checkpoint=None, settings=None)
     return model
 
 
-def _detect(model, photo):
-    """Detect on a photo of any size; the variants on photos see it squeezed into their square, as in training."""
+def _detect(model, photo, whole=True):
+    """Detect on a photo of any size; the variants on photos see it squeezed into their square, as in training.
+
+    Without `whole` what they find stays on the square.
+    """
     if model.config.IMAGE_RESIZE_MODE != "none":
         return model.detect([photo])[0]
     found = model.detect([resized(photo, int(model.config.IMAGE_MAX_DIM))])[0]
-    return fashion_run.rescaled(found, *photo.shape[:2])
+    return fashion_run.rescaled(found, *photo.shape[:2]) if whole else found
 
 
-def _detect_together(models, photo):
+def _detect_together(models, photo, whole=True):
     from mrcnn.inference import ensemble
 
-    of_models = [_detect(model, photo) for model in models]
+    # Networks of several squares meet on the photo itself.
+    whole = whole or len({(int(model.config.IMAGE_MAX_DIM), model.config.IMAGE_RESIZE_MODE) for model in models}) > 1
+    of_models = [_detect(model, photo, whole) for model in models]
     return ensemble.fuse(of_models) if len(models) > 1 else of_models[0]
 
 

@@ -4,11 +4,11 @@ import os
 
 import cv2
 import numpy as np
-from fashion_run import write_picture
 
 from mrcnn.data import augment, images, pipeline
 from mrcnn.ops import masks as mask_ops
 from mrcnn.results import Detections
+from samples.program import write_picture
 
 #: What --augment knows. They act in the order in which they are given.
 AUGMENTATIONS = {

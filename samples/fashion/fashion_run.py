@@ -11,7 +11,6 @@ import numpy as np
 from fashion_config import VARIANTS
 
 from mrcnn import files
-from mrcnn.data import images
 from mrcnn.ops import rle
 from mrcnn.results import Detections
 from mrcnn.training import state
@@ -35,6 +34,7 @@ class Record:
     sample: int | None = None  # images drawn for training, or before the folds are cut
     augment: list[str] = field(default_factory=list)
     settings: dict[str, Any] = field(default_factory=dict)  # parameters of Config that --set gave
+    categories: list[int] | None = None  # the numbers of the classes in the data's own files, as submissions have them
 
     def write(self, log_dir: str) -> None:
         """Write it beside the checkpoints."""
@@ -91,29 +91,6 @@ def find_checkpoint(weights: str, logs: str, whole_epochs: bool = True) -> str:
     return weights
 
 
-def find_photos(path: str) -> list[tuple[str, np.ndarray]]:
-    """Read a photo, or all photos of a folder: [(path, [H, W, 3] uint8 RGB)].
-
-    Files of a folder that are no photos are named and left out.
-
-    Raises:
-        FileNotFoundError: there is no such file or folder.
-        ValueError: the file is no photo, or the folder holds none.
-    """
-    if not os.path.isdir(path):
-        return [(path, images.read(path))]
-    found = []
-    for entry in sorted(os.scandir(path), key=lambda entry: entry.name):
-        if entry.is_file():
-            try:
-                found.append((entry.path, images.read(entry.path)))
-            except ValueError:
-                print(f"Left out, not a photo: {entry.path}")
-    if not found:
-        raise ValueError(f"The folder {path} holds no photo.")
-    return found
-
-
 def rescaled(detections: Detections, height: int, width: int) -> Detections:
     """Return detections on a square brought to the photo of `height` and `width` that was squeezed into it."""
     size = detections.image_shape[0]
@@ -121,9 +98,15 @@ def rescaled(detections: Detections, height: int, width: int) -> Detections:
     rois = np.rint(detections["rois"] * scale).astype(np.int32)
     masks = np.zeros((height, width, detections.num), bool)
     for number in range(detections.num):
-        plane = detections["masks"][:, :, number].astype(np.uint8) * 255
-        masks[:, :, number] = cv2.resize(plane, (width, height), interpolation=cv2.INTER_LINEAR) >= 128
+        masks[:, :, number] = rescaled_mask(detections["masks"][:, :, number], height, width)
     return Detections(rois, detections["class_ids"], detections["scores"], masks)
+
+
+def rescaled_mask(mask: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Return a mask [h, w] bool at another size, [height, width] bool, its border smoothed."""
+    if mask.shape == (height, width):
+        return np.asarray(mask, bool)
+    return cv2.resize(mask.astype(np.uint8) * 255, (width, height), interpolation=cv2.INTER_LINEAR) >= 128
 
 
 def as_json(path: str, detections: Detections, class_names: list[str]) -> dict:
@@ -142,16 +125,6 @@ def as_json(path: str, detections: Detections, class_names: list[str]) -> dict:
         )
     ]
     return {"image": path, "height": height, "width": width, "detections": found}
-
-
-def write_picture(path: str, picture: np.ndarray) -> None:
-    """Write [H, W, 3] uint8 RGB as a file.
-
-    Raises:
-        OSError: it can't be written.
-    """
-    if not cv2.imwrite(path, picture[:, :, ::-1]):
-        raise OSError(f"{path} could not be written: check the folder and the free space.")
 
 
 def interval_line(name, gathered):

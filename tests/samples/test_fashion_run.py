@@ -11,6 +11,7 @@ from mrcnn.ops import rle
 from mrcnn.results import Detections
 from mrcnn.training.stages import Stage
 from mrcnn.weights import layout
+from samples import program
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "samples" / "fashion"))
 
@@ -157,7 +158,7 @@ def test_photos_of_a_folder_are_read_and_others_named(tmp_path, capsys):
     cv2.imwrite(str(tmp_path / "b.png"), np.zeros((4, 6, 3), np.uint8))
     cv2.imwrite(str(tmp_path / "a.jpg"), np.zeros((8, 6, 3), np.uint8))
     (tmp_path / "notes.txt").write_text("no photo")
-    found = fashion_run.find_photos(str(tmp_path))
+    found = program.find_photos(str(tmp_path))
     assert [(Path(path).name, photo.shape) for path, photo in found] == [("a.jpg", (8, 6, 3)), ("b.png", (4, 6, 3))]
     assert "Left out, not a photo" in capsys.readouterr().out
 

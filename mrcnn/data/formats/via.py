@@ -35,7 +35,7 @@ def read(path: str, report: Report, attribute: str | None = None, class_name: st
         path: the .json file, its photos beside it.
         report: counts what is wrong.
         attribute: the region attribute that holds the class. None: the only one there is, or the one that is called
-            name, class, label, category, type or object.
+            name, class, label, category, type or object. "": none of them, every region is of `class_name`.
         class_name: class of all regions, where no region has any attribute.
 
     Raises:
@@ -125,7 +125,9 @@ def _values_3(kind: Any, numbers: list[Any]) -> dict[str, Any]:
 
 
 def _attribute(found: list[tuple[str, list[_Region]]], asked: str | None, path: str) -> str | None:
-    """Return the attribute that holds the class; None where no region has any."""
+    """Return the attribute that holds the class; None where no region has any, or none counts."""
+    if asked == "":
+        return None
     counts = Counter(name for _, regions in found for region in regions for name in region.attributes)
     if asked is not None:
         if asked not in counts:

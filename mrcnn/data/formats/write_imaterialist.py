@@ -6,7 +6,8 @@ import csv
 import json
 import os
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from typing import NamedTuple
 
 import numpy as np
 
@@ -18,6 +19,14 @@ from mrcnn.results import Detections
 
 # Kaggle wants a line for every image. The competition's kernels write one pixel of a shoe for those without a detection.
 NOTHING_FOUND = ("1 1", "23")
+
+
+class Plane(NamedTuple):
+    """An object to write: its class id (to count), its ClassId and its mask [H, W] bool."""
+
+    class_id: int
+    text: str
+    mask: np.ndarray
 
 
 def write(dataset: Dataset, path: str, overwrite: bool = False) -> Written:
@@ -51,8 +60,7 @@ def write(dataset: Dataset, path: str, overwrite: bool = False) -> Written:
                     left_out["iMaterialist knows no crowds"] += 1
                     continue
                 text = rle.encode(rle.decode_coco(one.encoded))
-                class_id = "_".join(map(str, (categories[one.class_id], *one.attributes)))
-                lines.writerow([name, text, height, width, class_id])
+                lines.writerow([name, text, height, width, class_text(categories[one.class_id], one.attributes)])
                 counts[one.class_id] += 1
                 written += 1
             if not written:
@@ -82,31 +90,56 @@ def write_results(found: Mapping[int, Detections], dataset: Dataset, path: str, 
         ValueError: an image id is not the data set's.
     """
     categories = writing.category_numbers(dataset)
+    named = ((photos.stem(str(dataset._info(image_id)["id"])), _planes(one, categories)) for image_id, one in found.items())
+    return write_submission(named, path, overwrite)
+
+
+def _planes(detections: Detections, categories: Mapping[int, int]) -> Iterator[Plane]:
+    encoded = detections.rles
+    for number in np.argsort(detections.areas, kind="stable").tolist():
+        class_id = int(detections["class_ids"][number])
+        yield Plane(class_id, class_text(categories[class_id]), rle.decode_coco(encoded[number]))
+
+
+def write_submission(found: Iterable[tuple[str, Iterable[Plane]]], path: str, overwrite: bool = False) -> Written:
+    """Write masks as a submission, image by image and one plane at a time: those of a whole test set need not be in memory together.
+
+    Args:
+        found: for each image its ImageId, and its objects; a pixel belongs to the first one that has it, so begin with the smallest.
+        path: the .csv file.
+        overwrite: replace the file.
+
+    Raises:
+        FileExistsError: it is there, and overwrite is False.
+    """
     counts: Counter[int] = Counter()
     left_out: Counter[str] = Counter()
+    images = 0
     with writing.whole_file(path, overwrite, newline="") as file:
         lines = csv.writer(file, lineterminator="\n")
         lines.writerow(("ImageId", "EncodedPixels", "ClassId"))
-        for image_id, detections in found.items():
-            name = photos.stem(str(dataset._info(image_id)["id"]))
-            written = 0
-            for number, mask in _apart(detections):
+        for name, planes in found:
+            images += 1
+            taken, written = None, 0
+            for plane in planes:
+                taken = np.zeros(plane.mask.shape, bool) if taken is None else taken
+                mask = plane.mask & ~taken
+                taken |= mask
                 if mask.any():
-                    class_id = int(detections["class_ids"][number])
-                    lines.writerow([name, rle.encode(mask), categories[class_id]])
-                    counts[class_id] += 1
+                    lines.writerow([name, rle.encode(mask), plane.text])
+                    counts[plane.class_id] += 1
                     written += 1
                 else:
                     left_out["smaller ones lie over all of their pixels"] += 1
             if not written:
                 lines.writerow([name, *NOTHING_FOUND])
-    return Written(len(found), counts, left_out).say(path)
+    return Written(images, counts, left_out).say(path)
 
 
-def _apart(detections: Detections) -> Iterator[tuple[int, np.ndarray]]:
-    """Return (number, mask [H, W] bool) of each detection, without the pixels of smaller ones; one plane at a time."""
-    taken, encoded = np.zeros(detections.image_shape, bool), detections.rles
-    for number in np.argsort(detections.areas, kind="stable").tolist():
-        mask = rle.decode_coco(encoded[number]) & ~taken
-        taken |= mask
-        yield number, mask
+def class_text(category: int, attributes: Iterable[int] = ()) -> str:
+    """Return a ClassId.
+
+    >>> class_text(6), class_text(6, (12, 44))
+    ('6', '6_12_44')
+    """
+    return "_".join(map(str, (category, *attributes)))

@@ -1,0 +1,1 @@
+"""The sample programs; `program` has what they share."""
