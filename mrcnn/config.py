@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from mrcnn import config_checks
-from mrcnn.config_checks import LOSS_NAMES
+from mrcnn.config_checks import ATTRIBUTE_LOSS, LOSS_NAMES
 
 #: Value of each defect switch that reproduces the numbers of the original library.
 ORIGINAL_BEHAVIOUR = {
@@ -175,6 +175,9 @@ class Config:
     MASK_POOL_SIZE = 14
     # Output of the mask head, height and width: twice MASK_POOL_SIZE.
     MASK_SHAPE = [28, 28]
+    # Attributes that a head of its own says of each detection, any number of them at once ("striped", "long"): as many as the data set's
+    # attribute_names. Its loss is LOSS_WEIGHTS["mrcnn_attribute_loss"], 1 if absent. 0: no such head, the original's network.
+    NUM_ATTRIBUTES = 0
 
     # --- Detection -----------------------------------------------------------------------------------------------------
     DETECTION_MAX_INSTANCES = 100
@@ -182,6 +185,8 @@ class Config:
     DETECTION_MIN_CONFIDENCE = 0.7
     # Detections of one class that overlap a better one by more than this are dropped.
     DETECTION_NMS_THRESHOLD = 0.3
+    # With NUM_ATTRIBUTES: an attribute is said of a detection, and written into a submission, from this probability on.
+    ATTRIBUTE_MIN_CONFIDENCE = 0.5
 
     # --- Optimisation --------------------------------------------------------------------------------------------------
     LEARNING_RATE = 0.001
