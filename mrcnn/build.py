@@ -9,7 +9,8 @@ from typing import Any
 import keras
 from keras import layers, ops
 
-from mrcnn.config import ATTRIBUTE_LOSS, LOSS_NAMES, Config
+from mrcnn.config import LOSS_NAMES, Config
+from mrcnn.config_checks import ATTRIBUTE_LOSS
 from mrcnn.data.anchor_grid import feature_shapes
 from mrcnn.nn import attribute_head, box_head, fpn, losses, mask_head, network, resnet, rpn, targets
 from mrcnn.nn.detections import DetectionLayer

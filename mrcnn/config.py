@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from mrcnn import config_checks
-from mrcnn.config_checks import ATTRIBUTE_LOSS, LOSS_NAMES
+from mrcnn.config_checks import LOSS_NAMES
 
 #: Value of each defect switch that reproduces the numbers of the original library.
 ORIGINAL_BEHAVIOUR = {

@@ -46,7 +46,7 @@ def load(dataset: Any, image_id: int, num_instances: int, num_attributes: int) -
         dataset: prepared dataset. One that says nothing of attributes has unknown ones.
         image_id: 0…dataset.num_images - 1.
         num_instances: N, that `load_mask` returned.
-        num_attributes: A.
+        num_attributes: A. 0: nothing is asked.
 
     Returns:
         [N, A] int8.
@@ -54,7 +54,7 @@ def load(dataset: Any, image_id: int, num_instances: int, num_attributes: int) -
     Raises:
         ValueError: another shape, or values other than 1, 0 and -1.
     """
-    given = dataset.load_attributes(image_id) if hasattr(dataset, "load_attributes") else None
+    given = dataset.load_attributes(image_id) if num_attributes and hasattr(dataset, "load_attributes") else None
     if given is None:
         return np.full((num_instances, num_attributes), UNKNOWN, np.int8)
     found = np.asarray(given)

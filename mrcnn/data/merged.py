@@ -15,7 +15,8 @@ class Merged(Dataset):
     """The images of several data sets, as a view: `load_image` and `load_mask` are theirs.
 
     A class that one data set doesn't have is not trained on its images, neither as found nor as missing: they may show
-    it unlabelled. Likewise an attribute: it is unknown there. (`source_class_ids` holds this, as for several sources in one data set of the original.)
+    it unlabelled. Likewise an attribute: it is unknown there.
+    (`source_class_ids` holds this, as for several sources in one data set of the original.)
 
     Attributes:
         parts: the data sets.

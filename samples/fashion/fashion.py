@@ -6,6 +6,7 @@
     python samples/fashion/fashion.py preview --augment flip,jitter,colour --output DIR  # what training would see
     python samples/fashion/fashion.py detect --weights last --image PHOTO_OR_FOLDER --output DIR
     python samples/fashion/fashion.py evaluate --weights last
+    python samples/fashion/fashion.py train --attributes          # learn attributes ("striped") too; detect and evaluate then tell them
     python samples/fashion/fashion.py train --folds 5 --fold 2   # hold out the second of five folds; --sample 15000: of so many images
 
 Written against the public interface of mrcnn, as a program of yours would be. README.md beside it says more.
@@ -16,6 +17,7 @@ import os
 import sys
 
 import fashion_analyse
+import fashion_attributes
 import fashion_options
 import fashion_preview
 import fashion_run
@@ -53,6 +55,8 @@ def train(options):
     plan = fashion_splits.Plan.of(options, record)
     dataset, val_dataset = plan.datasets(lambda subset: _data(options, record, subset, variant))
     seed = _choice(options.seed, record and record.seed, 0)
+    if options.attributes:
+        options.settings["NUM_ATTRIBUTES"] = len(fashion_attributes.require(dataset))
     settings = _settings(options, record)
     config = make_config(variant, dataset.num_classes, options.batch, options.steps, options.validation_steps, seed, settings)
     config.TIME_LIMIT = options.time_limit or config.TIME_LIMIT
@@ -101,15 +105,18 @@ def detect(options):
         _inference_model(record.variant, len(class_names), options.logs, checkpoint, record.settings)
         for checkpoint, record in zip(checkpoints, records, strict=True)
     ]
+    for model in models:
+        model.config.ATTRIBUTE_MIN_CONFIDENCE = options.min_attribute or model.config.ATTRIBUTE_MIN_CONFIDENCE
     os.makedirs(options.output, exist_ok=True)
     results = []
     for path, photo in photos:
         found = _detect_together(models, photo).filter(min_score=options.min_score or models[0].config.SHOWN_CONFIDENCE)
         picture = os.path.join(options.output, os.path.splitext(os.path.basename(path))[0] + "_detections.png")
         fashion_run.write_picture(picture, _drawn(photo, found, class_names))
-        results.append(fashion_run.as_json(path, found, class_names))
+        results.append(fashion_run.as_json(path, found, class_names, records[0].attributes))
+        told = [f" ({line})" if line else "" for line in fashion_attributes.lines(found, records[0].attributes)]
         names = ", ".join(
-            f"{class_names[i]} {score:.2f}" for i, score in zip(found["class_ids"], found["scores"], strict=True)
+            f"{class_names[i]} {score:.2f}{more}" for i, score, more in zip(found["class_ids"], found["scores"], told, strict=True)
         )
         print(f"{path}: {names or 'nothing'} -> {picture}")
     with open(os.path.join(options.output, "results.json"), "w", encoding="utf-8") as file:
@@ -150,20 +157,27 @@ def evaluate(options):
             raise ValueError("Several --weights are evaluated on their held-out folds (--subset val) or on --subset test.")
         fashion_splits.out_of_fold(checkpoints, records, model_of, data_of, options.map_limit)
     else:
-        _evaluate_one(checkpoints[0], model_of(0), data_of(0), options)
+        fashion_attributes.require_same(records[0], data_of(0))
+        _evaluate_one(checkpoints[0], model_of(0), data_of(0), options, records[0].attributes)
 
 
-def _evaluate_one(checkpoint, model, dataset, options):
+def _evaluate_one(checkpoint, model, dataset, options, attributes):
     from mrcnn.evaluation import accumulator
+    from mrcnn.evaluation.attributes import AttributeAccumulator
     from mrcnn.training.mean_average_precision import measure
 
     gathered = accumulator.APAccumulator(model.config.NUM_CLASSES)
-    result = measure(model, dataset, dataset.image_ids[: options.map_limit], accumulator=gathered)
+    told = None
+    if attributes:
+        told = AttributeAccumulator(len(attributes), options.min_attribute or model.config.ATTRIBUTE_MIN_CONFIDENCE)
+    result = measure(model, dataset, dataset.image_ids[: options.map_limit], accumulator=gathered, attributes=told)
     print(f"\n{checkpoint}\n{options.subset}: {result.num_images} images, masks, IoU 0.5\n")
     for class_id, precision in sorted(result.per_class.items()):
         print(f"{dataset.class_names[class_id]:24} AP {precision:.3f}   {result.num_instances[class_id]:5} instances")
     print(f"\nmAP, class-wise: {result.map:.4f}   per-image mean: {result.per_image:.4f}")
     print(fashion_run.interval_line("mAP", gathered))
+    if told is not None:
+        print(f"\n{fashion_attributes.report(told, attributes)}")
 
 
 def _runs(options):
@@ -207,7 +221,8 @@ def _record(options, record, variant, dataset, seed):
         val_share=_choice(options.val_share, record and record.val_share, 0.1),
         seed=seed,
         augment=_choice(options.augment, record and record.augment, []),
-        settings=_settings(options, record),
+        settings=(settings := _settings(options, record)),
+        attributes=fashion_attributes.require(dataset) if settings.get("NUM_ATTRIBUTES") else [],
     )
 
 

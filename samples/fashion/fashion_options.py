@@ -17,9 +17,10 @@ WEIGHTS_HELP = "a .h5 file, coco, imagenet, imagenet:FILE, last (newest checkpoi
 CHECKPOINTS_HELP = "checkpoints or run folders of this sample, or last"
 AUGMENT_HELP = f"comma-separated, in the order in which they act: {', '.join(AUGMENTATIONS)}; or none"
 SETTINGS_HELP = "a parameter of mrcnn.config.Config, such as OPTIMIZER=adamw or PRECISION=mixed_bfloat16; may come several times."
+ATTRIBUTE_HELP = "of a run with --attributes: the probability from which on an attribute is told. Default: 0.5"
 DERIVED = {
     "NUM_CLASSES": "follows from the data", "SEED": "has its own option, --seed", "NAME": "names the run folders of this sample",
-    "LEARNING_RATE": "has its own options, --lr and --stages",
+    "LEARNING_RATE": "has its own options, --lr and --stages", "NUM_ATTRIBUTES": "has its own option, --attributes",
 }  # fmt: skip
 #: Options that are parameters of Config under another name.
 AS_SETTINGS = {"deterministic": "DETERMINISTIC", "keep_last": "KEEP_LAST", "keep_best": "KEEP_BEST", "ema": "EMA_DECAY"}
@@ -52,6 +53,10 @@ def parse(arguments=None):
     train.add_argument("--fold", type=_count, help="the fold held out for validation, from 1 to --folds")
     train.add_argument("--sample", type=_count, help="train on so many images, classes kept even (with --folds: cut these)")
     train.add_argument("--augment", type=augmentations, help=f"{AUGMENT_HELP}. A resumed run keeps its own. Default: none")
+    train.add_argument(
+        "--attributes", action="store_true",
+        help='learn the attributes of ClassId ("6_12_44") too, on the scenes pattern and colour of the cloth; a resumed run goes on with it',
+    )  # fmt: skip
     _add_settings(train, f"{SETTINGS_HELP} A resumed run keeps its own")
     train.set_defaults(subset=None)
 
@@ -83,6 +88,7 @@ def parse(arguments=None):
     detect.add_argument(
         "--min-score", type=_share, default=None, help="show detections from this score on. Default: 0.5"
     )
+    detect.add_argument("--min-attribute", type=_share, help=ATTRIBUTE_HELP)
     _add_logs(detect)
 
     evaluate = commands.add_parser("evaluate", help="mAP of a checkpoint, class by class")
@@ -96,6 +102,7 @@ def parse(arguments=None):
         help="test: what no fold holds (val.csv, or the validation scenes), each run and all as an ensemble. Default: val",
     )  # fmt: skip
     evaluate.add_argument("--map-limit", type=_count, help="evaluate this many images only")
+    evaluate.add_argument("--min-attribute", type=_share, help=ATTRIBUTE_HELP)
     options = parser.parse_args(arguments)
     options.settings = dict(getattr(options, "settings", ()))
     for option, name in AS_SETTINGS.items():

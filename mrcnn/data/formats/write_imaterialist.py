@@ -69,7 +69,8 @@ def write_results(found: Mapping[int, Detections], dataset: Dataset, path: str, 
     """Write detections as a submission: ImageId (without suffix), EncodedPixels (from 1), ClassId; no pixel twice.
 
     Where masks overlap, the smaller one keeps the pixels, as in the competition's kernels. An image without a detection
-    gets the line `NOTHING_FOUND`.
+    gets the line `NOTHING_FOUND`. Detections that tell attributes get these into ClassId, "6_12_44": ids in rising order,
+    from each one's `attribute_min_confidence` on.
 
     Args:
         found: {image id in the data set: detections}; ClassId is the source's own id of a class.
@@ -79,8 +80,9 @@ def write_results(found: Mapping[int, Detections], dataset: Dataset, path: str, 
 
     Raises:
         FileExistsError: it is there, and overwrite is False.
-        ValueError: an image id is not the data set's.
+        ValueError: an image id is not the data set's, or it names another number of attributes than the detections tell.
     """
+    meanings = list(getattr(dataset, "attribute_names", None) or {})
     categories = writing.category_numbers(dataset)
     counts: Counter[int] = Counter()
     left_out: Counter[str] = Counter()
@@ -89,11 +91,11 @@ def write_results(found: Mapping[int, Detections], dataset: Dataset, path: str, 
         lines.writerow(("ImageId", "EncodedPixels", "ClassId"))
         for image_id, detections in found.items():
             name = photos.stem(str(dataset._info(image_id)["id"]))
-            written = 0
+            written, told = 0, detections.attributes_above(None if detections.attributes is None else meanings)
             for number, mask in _apart(detections):
                 if mask.any():
                     class_id = int(detections["class_ids"][number])
-                    lines.writerow([name, rle.encode(mask), categories[class_id]])
+                    lines.writerow([name, rle.encode(mask), "_".join(map(str, (categories[class_id], *sorted(told[number]))))])
                     counts[class_id] += 1
                     written += 1
                 else:
