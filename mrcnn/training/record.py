@@ -141,6 +141,8 @@ def _require_same_network(path: str, changes: dict[str, dict[str, Any]]) -> None
     """
     for name in ("NUM_CLASSES", "BACKBONE", "IMAGE_CHANNEL_COUNT", "NUM_ATTRIBUTES"):
         sides = changes.get(name, {})
+        if name == "NUM_ATTRIBUTES" and sides.get("to"):  # a run from before there were attributes names none
+            sides = {"from": 0} | sides
         if len(sides) == 2 and not (name == "BACKBONE" and all(isinstance(side, dict) for side in sides.values())):
             before, now = plain.short(sides["from"]), plain.short(sides["to"])
             raise AnotherNetworkError(
