@@ -46,17 +46,8 @@ class Item(NamedTuple):
     masks: np.ndarray
 
 
-class LabelledItem(NamedTuple):
-    """An `Item` with the attributes of its instances: [MAX_GT_INSTANCES, NUM_ATTRIBUTES] int8."""
-
-    image: np.ndarray
-    meta: np.ndarray
-    rpn_match: np.ndarray
-    rpn_bbox: np.ndarray
-    class_ids: np.ndarray
-    boxes: np.ndarray
-    masks: np.ndarray
-    attributes: np.ndarray
+#: An `Item` with the attributes of its instances, [MAX_GT_INSTANCES, NUM_ATTRIBUTES] int8, as an eighth value.
+LabelledItem = NamedTuple("LabelledItem", [*((name, np.ndarray) for name in Item._fields), ("attributes", np.ndarray)])
 
 
 class Batches:
