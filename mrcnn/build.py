@@ -10,8 +10,9 @@ import keras
 from keras import layers, ops
 
 from mrcnn.config import LOSS_NAMES, Config
+from mrcnn.config_checks import ATTRIBUTE_LOSS
 from mrcnn.data.anchor_grid import feature_shapes
-from mrcnn.nn import box_head, fpn, losses, mask_head, network, resnet, rpn, targets
+from mrcnn.nn import attribute_head, box_head, fpn, losses, mask_head, network, resnet, rpn, targets
 from mrcnn.nn.detections import DetectionLayer
 from mrcnn.nn.layers import BoxLayer, fold
 from mrcnn.ops import tensor_boxes
@@ -58,10 +59,11 @@ def build(config: Config, mode: str, *, saver: network.Saver, loader: Callable[.
         loader: Likewise.
 
     Returns:
-        Training: inputs images, image_meta, rpn_match, rpn_bbox, gt_class_ids, gt_boxes, gt_masks (and rois if USE_RPN_ROIS is off); outputs
-        rpn_class_logits, rpn_class, rpn_bbox, mrcnn_class_logits, mrcnn_class, mrcnn_bbox, mrcnn_mask, proposals, rois and the five losses.
+        Training: inputs images, image_meta, rpn_match, rpn_bbox, gt_class_ids, gt_boxes, gt_masks (then gt_attributes with NUM_ATTRIBUTES, and rois
+        if USE_RPN_ROIS is off); outputs rpn_class_logits, rpn_class, rpn_bbox, mrcnn_class_logits, mrcnn_class, mrcnn_bbox, mrcnn_mask, proposals,
+        rois and the five losses, with NUM_ATTRIBUTES also mrcnn_attribute_loss.
         Inference: inputs images, image_meta, anchors; outputs detections [B, D, 6], mrcnn_class, mrcnn_bbox, mrcnn_mask, proposals, rpn_class,
-        rpn_bbox.
+        rpn_bbox, with NUM_ATTRIBUTES also the detections' attributes [B, D, A], probabilities.
 
     Raises:
         ValueError: the configuration is impossible, or the mode unknown.
@@ -149,11 +151,18 @@ def _proposals(config: Config, trunk: _Trunk, anchor_boxes: Tensor, count: int) 
     return layer([trunk.rpn_probs, trunk.rpn_bbox, anchor_boxes])
 
 
-def _box_head(config: Config, trunk: _Trunk, rois: Tensor, train_bn: bool | None) -> tuple[Tensor, Tensor, Tensor]:
-    return box_head.build(
-        rois, trunk.pyramid[:4], trunk.meta, pool_size=config.POOL_SIZE, num_classes=config.NUM_CLASSES, train_bn=train_bn,
-        width=config.FPN_CLASSIF_FC_LAYERS_SIZE, sampling=config.ROI_ALIGN, norm=config.NORM,
+def _box_head(config: Config, trunk: _Trunk, rois: Tensor, train_bn: bool | None) -> tuple[tuple[Tensor, Tensor, Tensor], Tensor]:
+    """Logits, probabilities and deltas of the classes, and the features that they share with the attributes."""
+    shared = box_head.features(
+        rois, trunk.pyramid[:4], trunk.meta, pool_size=config.POOL_SIZE, train_bn=train_bn, width=config.FPN_CLASSIF_FC_LAYERS_SIZE,
+        sampling=config.ROI_ALIGN, norm=config.NORM,
     )  # fmt: skip
+    return box_head.answers(shared, config.NUM_CLASSES), shared
+
+
+def _attributes(config: Config, shared: Tensor) -> list[Tensor]:
+    """Logits [B, R, A] of the attribute head; nothing where there is none."""
+    return [attribute_head.build(shared, config.NUM_ATTRIBUTES)] if config.NUM_ATTRIBUTES else []
 
 
 def _mask_head(config: Config, trunk: _Trunk, rois: Tensor, class_ids: Tensor, train_bn: bool | None) -> Tensor:
@@ -174,17 +183,21 @@ def _class_weights(config: Config) -> list[float] | None:
 def _inference(config: Config, trunk: _Trunk, options: dict[str, Any]) -> keras.Model:
     anchor_boxes = layers.Input(shape=(None, 4), name="input_anchors", dtype="float32")
     rois = _proposals(config, trunk, anchor_boxes, config.POST_NMS_ROIS_INFERENCE)
-    _, probs, deltas = _box_head(config, trunk, rois, train_bn=False)
+    (_, probs, deltas), shared = _box_head(config, trunk, rois, train_bn=False)
+    attributes = _attributes(config, shared)
     detection_layer = DetectionLayer(
         config.DETECTION_MAX_INSTANCES, config.DETECTION_MIN_CONFIDENCE, config.DETECTION_NMS_THRESHOLD, std_dev=config.BBOX_STD_DEV,
         max_log=config.BOX_DELTA_MAX_LOG, nms_method=config.DETECTION_NMS_METHOD, nms_sigma=config.DETECTION_SOFT_NMS_SIGMA,
         nms_per_class=config.DETECTION_NMS_PER_CLASS, name="mrcnn_detection",
     )  # fmt: skip
-    detections = detection_layer([rois, probs, deltas, trunk.meta])
+    detections = detection_layer([rois, probs, deltas, trunk.meta, *attributes])
+    if attributes:
+        detections, chosen = detections
+        attributes = [layers.Activation("sigmoid", dtype="float32", name="mrcnn_attribute_probabilities")(chosen)]
     masks = _mask_head(config, trunk, detections[..., :4], detections[..., 4], train_bn=False)
     return network.MaskRCNNModel(
-        inputs=[trunk.image, trunk.meta, anchor_boxes], outputs=[detections, probs, deltas, masks, rois, trunk.rpn_probs, trunk.rpn_bbox],
-        **options,
+        inputs=[trunk.image, trunk.meta, anchor_boxes],
+        outputs=[detections, probs, deltas, masks, rois, trunk.rpn_probs, trunk.rpn_bbox, *attributes], **options,
     )  # fmt: skip
 
 
@@ -195,7 +208,11 @@ def _training(config: Config, trunk: _Trunk, options: dict[str, Any]) -> keras.M
     gt_boxes = layers.Input(shape=(config.MAX_GT_INSTANCES, 4), name="input_gt_boxes", dtype="float32")
     mask_size = tuple(config.MINI_MASK_SHAPE) if config.USE_MINI_MASK else image_size(config)
     gt_masks = layers.Input(shape=(*mask_size, config.MAX_GT_INSTANCES), name="input_gt_masks", dtype="bool")
-    inputs = [trunk.image, trunk.meta, rpn_match, rpn_target, gt_class_ids, gt_boxes, gt_masks]
+    gt_attributes = []
+    if config.NUM_ATTRIBUTES:
+        shape = (config.MAX_GT_INSTANCES, config.NUM_ATTRIBUTES)
+        gt_attributes = [layers.Input(shape=shape, name="input_gt_attributes", dtype="int8")]
+    inputs = [trunk.image, trunk.meta, rpn_match, rpn_target, gt_class_ids, gt_boxes, gt_masks, *gt_attributes]
 
     anchor_boxes = rpn.AnchorsLayer(
         config.RPN_ANCHOR_SCALES, config.RPN_ANCHOR_RATIOS, config.BACKBONE_STRIDES, config.RPN_ANCHOR_STRIDE, name="anchors"
@@ -212,11 +229,11 @@ def _training(config: Config, trunk: _Trunk, options: dict[str, Any]) -> keras.M
         negatives_fill=config.ROI_NEGATIVES_FILL, stop_gradient=config.STOP_TARGET_GRADIENT, seed=config.SEED,
         crowd_overlap=config.CROWD_OVERLAP, name="proposal_targets",
     )  # fmt: skip
-    rois, class_ids, deltas, masks = sampler([candidates, gt_class_ids, normalized_gt, gt_masks])
+    rois, class_ids, deltas, masks, *target_attributes = sampler([candidates, gt_class_ids, normalized_gt, gt_masks, *gt_attributes])
 
     train_bn = False if config.TRAIN_BN is False else None
-    logits, probs, bbox = _box_head(config, trunk, rois, train_bn)
-    # Positives come first and are never more than the masks' rows: the mask head runs on these alone.
+    (logits, probs, bbox), shared = _box_head(config, trunk, rois, train_bn)
+    # Positives come first and are never more than the masks' rows: the heads of mask and attributes run on these alone.
     count = sampler.num_positives
     mask = _mask_head(config, trunk, rois[:, :count], class_ids[:, :count], train_bn)
     rois = layers.Identity(dtype="float32", name="output_rois")(rois)
@@ -230,9 +247,14 @@ def _training(config: Config, trunk: _Trunk, options: dict[str, Any]) -> keras.M
         losses.MrcnnBboxLoss(name=LOSS_NAMES[3])([deltas, class_ids, bbox]),
         losses.MrcnnMaskLoss(name=LOSS_NAMES[4])([masks, class_ids, mask]),
     ]
+    loss_names = LOSS_NAMES
+    if config.NUM_ATTRIBUTES:
+        answers = _attributes(config, shared[:, :count])
+        loss_names = (*LOSS_NAMES, ATTRIBUTE_LOSS)
+        loss_outputs.append(attribute_head.MrcnnAttributeLoss(name=ATTRIBUTE_LOSS)([*target_attributes, *answers]))
     outputs = [trunk.rpn_logits, trunk.rpn_probs, trunk.rpn_bbox, logits, probs, bbox, mask, proposals, rois, *loss_outputs]
     return network.TrainingModel(
-        inputs=inputs, outputs=outputs, loss_names=LOSS_NAMES, loss_weights=config.LOSS_WEIGHTS,
+        inputs=inputs, outputs=outputs, loss_names=loss_names, loss_weights=config.LOSS_WEIGHTS,
         weight_decay=config.WEIGHT_DECAY if config.OPTIMIZER == "sgd" else 0.0,  # others decay the weights themselves
         decay_divided_by_size=config.WEIGHT_DECAY_DIVIDED_BY_SIZE, decay_biases=config.WEIGHT_DECAY_BIASES is not False, **options,
     )  # fmt: skip

@@ -175,6 +175,9 @@ class Config:
     MASK_POOL_SIZE = 14
     # Output of the mask head, height and width: twice MASK_POOL_SIZE.
     MASK_SHAPE = [28, 28]
+    # Attributes that a head of its own says of each detection, any number of them at once ("striped", "long"): as many as the data set's
+    # attribute_names. Its loss is LOSS_WEIGHTS["mrcnn_attribute_loss"], 1 if absent. 0: no such head, the original's network.
+    NUM_ATTRIBUTES = 0
 
     # --- Detection -----------------------------------------------------------------------------------------------------
     DETECTION_MAX_INSTANCES = 100
@@ -190,6 +193,8 @@ class Config:
     DETECTION_SOFT_NMS_SIGMA = 0.5
     # False: detections of different classes suppress one another too, for one class an object.
     DETECTION_NMS_PER_CLASS = True
+    # With NUM_ATTRIBUTES: an attribute is said of a detection, and written into a submission, from this probability on.
+    ATTRIBUTE_MIN_CONFIDENCE = 0.5
 
     # --- Optimisation --------------------------------------------------------------------------------------------------
     LEARNING_RATE = 0.001

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from mrcnn.config import Config
 
 LOSS_NAMES = ("rpn_class_loss", "rpn_bbox_loss", "mrcnn_class_loss", "mrcnn_bbox_loss", "mrcnn_mask_loss")
+ATTRIBUTE_LOSS = "mrcnn_attribute_loss"
 RESIZE_MODES = ("square", "pad64", "none", "crop")
 BACKBONES = ("resnet50", "resnet101")
 OPTIMIZERS = ("sgd", "adamw")
@@ -143,6 +144,8 @@ def _check_counts(config: "Config") -> None:
             _refuse(config, name, "a whole number of at least 1 is expected")
     if not _is_whole(config.BATCH_SIZE) or config.BATCH_SIZE < 1:
         _refuse(config, "BATCH_SIZE", "a whole number of at least 1 is expected", "Leave it to IMAGES_PER_GPU.")
+    if not _is_whole(config.NUM_ATTRIBUTES) or config.NUM_ATTRIBUTES < 0:
+        _refuse(config, "NUM_ATTRIBUTES", "a whole number of at least 0 is expected (0: no attribute head)")
     if config.IMAGE_META_SIZE != 12 + config.NUM_CLASSES:
         _refuse(config, "IMAGE_META_SIZE", f"12 + NUM_CLASSES = {12 + config.NUM_CLASSES} is expected", "Leave it to NUM_CLASSES.")
     if config.VALIDATION_STEPS is not None and (not _is_whole(config.VALIDATION_STEPS) or config.VALIDATION_STEPS < 0):
@@ -167,6 +170,8 @@ def _check_fractions(config: "Config") -> None:
             continue
         if not _is_number(value) or not 0 <= value <= 1:
             _refuse(config, name, "a number from 0 to 1 is expected")
+    if not _is_number(config.ATTRIBUTE_MIN_CONFIDENCE) or not 0 < config.ATTRIBUTE_MIN_CONFIDENCE < 1:
+        _refuse(config, "ATTRIBUTE_MIN_CONFIDENCE", "a number between 0 and 1 is expected", "Set 0.5.")
     if not _is_number(config.ROI_POSITIVE_RATIO) or not 0 < config.ROI_POSITIVE_RATIO <= 1:
         _refuse(config, "ROI_POSITIVE_RATIO", "a ratio above 0 and at most 1 is expected", "Set 0.33.")
     if int(config.TRAIN_ROIS_PER_IMAGE * config.ROI_POSITIVE_RATIO) < 1:
@@ -226,9 +231,11 @@ def _check_losses(config: "Config") -> None:
     if config.OPTIMIZER not in OPTIMIZERS:
         _refuse(config, "OPTIMIZER", f"one of {', '.join(OPTIMIZERS)} is expected")
     weights = config.LOSS_WEIGHTS
-    unknown = sorted(set(weights) - set(LOSS_NAMES)) if isinstance(weights, dict) else None
+    unknown = sorted(set(weights) - {*LOSS_NAMES, ATTRIBUTE_LOSS}) if isinstance(weights, dict) else None
     if unknown is None or unknown:
         _refuse(config, "LOSS_WEIGHTS", f"a dict with keys among {', '.join(LOSS_NAMES)} is expected")
+    if ATTRIBUTE_LOSS in weights and not config.NUM_ATTRIBUTES:
+        _refuse(config, "LOSS_WEIGHTS", f"{ATTRIBUTE_LOSS} belongs to the attribute head, but NUM_ATTRIBUTES is 0", "Set NUM_ATTRIBUTES.")
     for name, value in weights.items():
         if not _is_number(value) or value < 0:
             _refuse(config, "LOSS_WEIGHTS", f"{name} must be a number of at least 0")

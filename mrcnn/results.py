@@ -33,12 +33,18 @@ class Detections(dict):
 
     Attributes:
         window: (y1, x1, y2, x2) of the image inside the padded network input, or None where the maker did not say.
+        attributes: [N, A] float32 probabilities of each detection's attributes, or None where the network has no head for
+            them (Config.NUM_ATTRIBUTES).
+        attribute_min_confidence: probability from which on an attribute is said of a detection.
 
     Example:
         >>> found = Detections(rois=[[0, 0, 2, 3]], class_ids=[1], scores=[0.9], masks=np.ones((4, 5, 1), bool))
         >>> found.num, sorted(found), found["rois"].tolist()
         (1, ['class_ids', 'masks', 'rois', 'scores'], [[0, 0, 2, 3]])
     """
+
+    attributes: np.ndarray | None = None
+    attribute_min_confidence: float = 0.5
 
     def __init__(
         self,
@@ -47,6 +53,8 @@ class Detections(dict):
         scores: np.ndarray,
         masks: np.ndarray | SmallMasks | EncodedMasks,
         window: Sequence[int] | None = None,
+        attributes: np.ndarray | None = None,
+        attribute_min_confidence: float = 0.5,
     ):
         """Take the four arrays, bring them to their dtypes and check that they belong together.
 
@@ -63,6 +71,8 @@ class Detections(dict):
         if self["rois"].size == 0 and self["rois"].ndim == 1:
             self["rois"] = self["rois"].reshape(0, 4)  # an empty list says no width
         self.window = window
+        self.attributes = None if attributes is None else np.asarray(attributes, np.float32)
+        self.attribute_min_confidence = attribute_min_confidence
         self.validate()
 
     @classmethod
@@ -91,7 +101,7 @@ class Detections(dict):
         missing = [key for key in KEYS if key not in mapping]
         if missing:
             raise ValueError(f"detections need the keys {', '.join(KEYS)}; got {sorted(mapping)}: {missing} missing")
-        return cls(**{key: mapping[key] for key in KEYS}, window=getattr(mapping, "window", None))
+        return cls(**{key: mapping[key] for key in KEYS}, **_told(mapping))
 
     def validate(self) -> None:
         """Check that the four arrays have the shapes of one image's detections and agree in their number.
@@ -109,6 +119,11 @@ class Detections(dict):
         if np.isnan(self["scores"]).any():
             bad = np.flatnonzero(np.isnan(self["scores"])).tolist()
             raise ValueError(f"scores must be numbers, got nan at {bad}: a network with nan weights gives such scores")
+        if self.attributes is not None and (self.attributes.ndim != 2 or len(self.attributes) != self.num):
+            raise ValueError(
+                f"attributes [{self.num}, A] are expected, a row a detection; got {self.attributes.shape}. Take a part of the detections with "
+                "select, which keeps them together, or set attributes as well."
+            )
 
     def __repr__(self) -> str:
         """Show the number of detections and the size of the image, not the arrays."""
@@ -159,7 +174,10 @@ class Detections(dict):
             indices = indices.astype(np.int64)  # an empty list arrives as float
         parts = {key: self[key][indices] for key in KEYS[:3]}
         masks = self["masks"][:, :, indices] if self.pasted else self._small.select(indices)
-        return Detections(masks=masks, window=self.window, **parts)
+        told = _told(self)
+        if self.attributes is not None:
+            told["attributes"] = self.attributes[indices]
+        return Detections(masks=masks, **told, **parts)
 
     def filter(self, min_score: float | None = None, class_ids: Sequence[int] | None = None) -> Detections:
         """Return the detections with at least this score (itself included) and of one of these classes.
@@ -233,6 +251,35 @@ class Detections(dict):
             raise ValueError(f"threshold = {threshold}: an intersection over union from 0 to 1 is expected")
         groups = self["class_ids"] if per_class else None
         return self.select(overlaps.non_max_suppression(self.rles, self["scores"], threshold, groups))
+
+    def attributes_above(self, names: Sequence[Any] | None = None, min_confidence: float | None = None) -> list[tuple[Any, ...]]:
+        """Return the attributes that are said of each detection, the surest first.
+
+        Args:
+            names: [A] of what to call them: `list(dataset.attribute_names.values())` for names, `list(dataset.attribute_names)`
+                for ids. None: their numbers, from 0.
+            min_confidence: least probability. None: `attribute_min_confidence`.
+
+        Returns:
+            N tuples; empty ones where the network has no head for attributes.
+
+        Raises:
+            ValueError: there are more or fewer names than attributes.
+
+        Example:
+            >>> found = Detections([[0, 0, 1, 1]], [1], [0.9], np.ones((2, 2, 1), bool), attributes=[[0.2, 0.7, 0.9]])
+            >>> found.attributes_above(), found.attributes_above(["long", "red", "striped"], min_confidence=0.8)
+            ([(2, 1)], [('striped',)])
+        """
+        if self.attributes is None:
+            return [()] * self.num
+        count = self.attributes.shape[1]
+        names = range(count) if names is None else names
+        if len(names) != count:
+            raise ValueError(f"the network tells {count} attributes, but {len(names)} names are given: pass those of the data set it was trained on")
+        least = self.attribute_min_confidence if min_confidence is None else min_confidence
+        ranked = np.argsort(-self.attributes, axis=1, kind="stable")
+        return [tuple(names[i] for i in order if row[i] >= least) for row, order in zip(self.attributes, ranked.tolist(), strict=True)]
 
     def to_coco(
         self, image_id: int | str, category_ids: Mapping[int, int] | Sequence[int] | None = None
@@ -331,6 +378,12 @@ def _restore(cls: type[Detections], values: dict[str, Any], attributes: dict[str
     return restored
 
 
+def _told(mapping: Any) -> dict[str, Any]:
+    """What detections carry beside their four arrays."""
+    names = ("window", "attributes", "attribute_min_confidence")
+    return {name: getattr(mapping, name) for name in names if hasattr(mapping, name)}
+
+
 def _whole_numbers(name: str, values: np.ndarray) -> np.ndarray:
     """Return the values as int32, refusing to drop a fraction."""
     values = np.asarray(values)
@@ -342,11 +395,7 @@ def _whole_numbers(name: str, values: np.ndarray) -> np.ndarray:
 def _as_bool(masks: np.ndarray) -> np.ndarray:
     """Return masks of 0 and 1 (any dtype) as bool; 0.3 is a probability and not a mask."""
     masks = np.asarray(masks)
-    if masks.dtype == bool:
-        return masks
-    if masks.size and not np.isin(masks, (0, 1)).all():
-        raise ValueError(
-            f"masks must be bool or hold 0 and 1 only, got {masks.dtype} from {masks.min()} to {masks.max()}: "
-            "compare them with a threshold first"
-        )
-    return masks.astype(bool)
+    if masks.dtype != bool and masks.size and not np.isin(masks, (0, 1)).all():
+        came = f"{masks.dtype} from {masks.min()} to {masks.max()}"
+        raise ValueError(f"masks must be bool or hold 0 and 1 only, got {came}: compare them with a threshold first")
+    return masks.astype(bool, copy=False)

@@ -329,3 +329,44 @@ def test_replaced_keeps_all_but_boxes_and_masks():
     assert found["scores"][0] > 0 and found.image_shape == (4, 6)
     with pytest.raises(ValueError, match="must agree in the number"):
         found.replaced(found["rois"], np.zeros((9, 9, 2), bool))
+
+
+def with_attributes():
+    masks = np.zeros((4, 4, 3), bool)
+    masks[0, :3] = np.eye(3, dtype=bool)
+    told = [[0.9, 0.1], [0.2, 0.8], [0.4, 0.45]]
+    rois = [[0, 0, 1, 1], [0, 1, 1, 2], [0, 2, 1, 3]]
+    return results.Detections(rois, [1, 2, 1], [0.9, 0.8, 0.3], masks, attributes=told, attribute_min_confidence=0.42)
+
+
+def test_attributes_go_with_their_detections():
+    found = with_attributes()
+    assert found.attributes.dtype == np.float32 and sorted(found) == ["class_ids", "masks", "rois", "scores"]
+    chosen = found.select([2, 0])
+    assert chosen.attributes.tolist() == found.attributes[[2, 0]].tolist() and chosen.attribute_min_confidence == 0.42
+    assert found.filter(class_ids=[2]).attributes.shape == (1, 2) and found.select([]).attributes.shape == (0, 2)
+    kept = found.copy()
+    kept.attributes[0] = 0
+    assert found.attributes[0, 0] > 0
+    again = pickle.loads(pickle.dumps(found))
+    assert (again.attributes == found.attributes).all() and again.attribute_min_confidence == 0.42
+    assert results.Detections.from_mapping(found) is found and results.Detections.from_mapping(dict(found)).attributes is None
+
+
+def test_attributes_above_the_threshold_the_surest_first():
+    found = with_attributes()
+    assert found.attributes_above() == [(0,), (1,), (1,)] == found.attributes_above(min_confidence=0.42)
+    assert found.attributes_above(["long", "red"], min_confidence=0.4) == [("long",), ("red",), ("red", "long")]
+    with pytest.raises(ValueError, match="tells 2 attributes, but 3 names are given"):
+        found.attributes_above([1, 2, 3])
+    plain = results.Detections.empty(4, 4)
+    assert plain.attributes is None and plain.attributes_above(["a"]) == []
+
+
+def test_attributes_of_another_number_are_refused():
+    found = with_attributes()
+    for key in ("rois", "class_ids", "scores"):
+        found[key] = found[key][:2]
+    found["masks"] = found["masks"][..., :2]
+    with pytest.raises(ValueError, match=r"attributes \[2, A\] are expected.*select"):
+        found.validate()

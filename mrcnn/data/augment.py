@@ -51,12 +51,14 @@ class Example(NamedTuple):
         masks: [H, W, N] bool.
         class_ids: [N], negative for crowds.
         window: (y1, x1, y2, x2) pixels: the real image inside the padding.
+        attributes: [N, A] of the instances, or None where nobody asks for them.
     """
 
     image: np.ndarray
     masks: np.ndarray
     class_ids: np.ndarray
     window: tuple[int, int, int, int]
+    attributes: np.ndarray | None = None
 
 
 class _State(NamedTuple):
@@ -65,6 +67,7 @@ class _State(NamedTuple):
     image: np.ndarray
     planes: np.ndarray
     class_ids: np.ndarray
+    attributes: np.ndarray | None
 
     @property
     def masks(self) -> np.ndarray:
@@ -142,7 +145,7 @@ def apply(
             state = _pasted(step, state, pasted, own_rng)
         else:
             state = _stepped(step, state, own_rng, rng)
-    return Example(state.image, state.masks, state.class_ids, _window(state.planes[..., -1:], example.window))
+    return Example(state.image, state.masks, state.class_ids, _window(state.planes[..., -1:], example.window), state.attributes)
 
 
 def _stepped(step: Any, state: _State, own_rng: np.random.Generator | None, rng: np.random.Generator | None) -> _State:
@@ -153,14 +156,14 @@ def _stepped(step: Any, state: _State, own_rng: np.random.Generator | None, rng:
         raise
     except Exception as error:  # the image is not at fault: it must not be left out
         raise AugmentationError(f"Augmentation {_name(step)} failed: {type(error).__name__}: {error}") from error
-    changed = _State(image, planes, state.class_ids)
+    changed = _State(image, planes, state.class_ids, state.attributes)
     _check_result(step, state, image, changed.masks)
     return changed
 
 
 def _applied(step: Any, state: _State, own_rng: np.random.Generator | None, rng: np.random.Generator | None) -> tuple[np.ndarray, np.ndarray]:
     """Return image and planes after a step."""
-    image, planes, _ = state
+    image, planes = state.image, state.planes
     if augment_imgaug.is_augmenter(step):
         image, planes = augment_imgaug.apply(step, image, planes, rng)
     elif augment_albumentations.is_pipeline(step):
@@ -181,9 +184,15 @@ def _applied(step: Any, state: _State, own_rng: np.random.Generator | None, rng:
 
 def _pasted(step: Any, state: _State, other: _State, rng: np.random.Generator) -> _State:
     """Apply copy_paste; what is pasted is real, in the padding too."""
-    image, masks, class_ids = step(state.image, state.masks, state.class_ids, (other.image, other.masks, other.class_ids), rng)
-    new = masks[..., state.masks.shape[-1] :].any(axis=-1, keepdims=True)
-    return _State(image, _joined(masks, state.planes[..., -1:] | new), class_ids)
+    # In place of class ids it gets numbers of the same sign, which tell afterwards which instances were taken.
+    all_ids = np.concatenate([state.class_ids, other.class_ids])
+    numbers = np.sign(all_ids) * np.arange(1, len(all_ids) + 1)
+    count = len(state.class_ids)
+    image, masks, taken = step(state.image, state.masks, numbers[:count], (other.image, other.masks, numbers[count:]), rng)
+    rows = np.concatenate([np.arange(count), np.abs(taken[count:]) - 1])
+    new = masks[..., count:].any(axis=-1, keepdims=True)
+    attributes = None if state.attributes is None else np.concatenate([state.attributes, other.attributes])[rows]
+    return _State(image, _joined(masks, state.planes[..., -1:] | new), all_ids[rows].astype(state.class_ids.dtype), attributes)
 
 
 def _check_result(step: Any, before: _State, image: Any, masks: Any) -> None:
@@ -209,7 +218,7 @@ def _opened(example: Example) -> _State:
     y1, x1, y2, x2 = example.window
     real = np.zeros((*example.image.shape[:2], 1), bool)
     real[y1:y2, x1:x2] = True
-    return _State(example.image, _joined(example.masks, real), example.class_ids)
+    return _State(example.image, _joined(example.masks, real), example.class_ids, example.attributes)
 
 
 def _joined(masks: np.ndarray, real: np.ndarray) -> np.ndarray:

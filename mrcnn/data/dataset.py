@@ -34,6 +34,7 @@ class Dataset:
             browsers and annotation tools show it, and as `load_image` returns it. "stored": the pixels as the file has
             them (tools that don't know the tag); the masks are then turned with the photo. `add_image(mask_frame=…)`
             says so for one image.
+        attribute_names: {the source's own id: name} of what `load_attributes` tells of instances; empty as a rule.
 
     >>> dataset = Dataset()
     >>> dataset.add_class("fashion", 7, "trousers")
@@ -56,6 +57,7 @@ class Dataset:
         self.image_info: list[dict[str, Any]] = []
         self.class_info: list[dict[str, Any]] = [{"source": "", "id": 0, "name": "BG"}]
         self.source_class_ids: dict[str, list[int]] = {}
+        self.attribute_names: dict[Any, str] = {}
 
     def add_class(self, source: str, class_id: int | str, class_name: str) -> None:
         """Add a class of a source; one that is there already is left as it is.
@@ -213,6 +215,18 @@ class Dataset:
         """
         return None
 
+    def load_attributes(self, image_id: int) -> np.ndarray | None:
+        """Return which attributes the instances of an image have; override it to train them (Config.NUM_ATTRIBUTES).
+
+        Args:
+            image_id: 0…num_images - 1.
+
+        Returns:
+            [N, len(attribute_names)]: a row for each instance that `load_mask` returns, in its order; 1 it has the attribute,
+            0 it has not, -1 nobody knows (`mrcnn.data.attributes.table` makes it of lists). None, as here: nothing is known.
+        """
+        return None
+
     def mask_orientation(self, image_id: int) -> int:
         """Return the EXIF orientation by which masks have still to be turned: 1, not at all, unless `mask_frame` is "stored".
 
@@ -307,6 +321,7 @@ class Subset(Dataset):
             raise ValueError(f"An image comes twice in the subset of {len(ids)} images; name each id once.")
         self.whole, self.whole_ids = whole, ids.astype(np.int64)
         self.class_info = [dict(info) for info in whole.class_info]
+        self.attribute_names = dict(getattr(whole, "attribute_names", {}))
         self.image_info = [whole.image_info[i] for i in self.whole_ids]
         self.prepare()
 
@@ -335,6 +350,10 @@ class Subset(Dataset):
     def load_rles(self, image_id: int) -> tuple[Sequence[dict[str, Any]], np.ndarray] | None:
         """As the whole's."""
         return rles_of(self.whole, self._whole_id(image_id))
+
+    def load_attributes(self, image_id: int) -> np.ndarray | None:
+        """As the whole's."""
+        return self.whole.load_attributes(self._whole_id(image_id))
 
     def mask_orientation(self, image_id: int) -> int:
         """As the whole's."""
@@ -373,24 +392,3 @@ def rles_of(dataset: Any, image_id: int) -> tuple[Sequence[dict[str, Any]], np.n
         if "load_mask" in names:
             return None
     return None
-
-
-def instance_counts(dataset: Dataset) -> np.ndarray:
-    """Count the instances of each class on each image, crowds left out.
-
-    Args:
-        dataset: prepared; asked for `image_class_ids` of every image.
-
-    Returns:
-        [num_images, num_classes] int64; column 0, the background, is 0. An image whose classes cannot be read has -1
-        in column 0, and a line in the log says why.
-    """
-    counts = np.zeros((len(dataset.image_ids), dataset.num_classes), np.int64)
-    for row, image_id in enumerate(dataset.image_ids):
-        try:
-            class_ids = np.asarray(dataset.image_class_ids(int(image_id))).astype(np.int64)
-            counts[row] = np.bincount(class_ids[class_ids > 0], minlength=dataset.num_classes)
-        except Exception as error:  # whatever a user's load_mask raises; training will skip the image and count it
-            logger.warning("The classes of image %s are not known: %s: %s", image_id, type(error).__name__, error)
-            counts[row, 0] = -1
-    return counts

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from mrcnn.data import attributes
 from mrcnn.data.dataset import Dataset, rles_of
 
 
@@ -14,7 +15,8 @@ class Merged(Dataset):
     """The images of several data sets, as a view: `load_image` and `load_mask` are theirs.
 
     A class that one data set doesn't have is not trained on its images, neither as found nor as missing: they may show
-    it unlabelled. (`source_class_ids` holds this, as for several sources in one data set of the original.)
+    it unlabelled. Likewise an attribute: it is unknown there.
+    (`source_class_ids` holds this, as for several sources in one data set of the original.)
 
     Attributes:
         parts: the data sets.
@@ -40,6 +42,8 @@ class Merged(Dataset):
             self._sources.append(renamed)
             self._class_ids.append(np.array([0, *(self._class_id(info, renamed) for info in part.class_info[1:])]))
             self.image_info += [{**info, "source": renamed[info["source"]]} for info in part.image_info]
+            self._add_attributes(getattr(part, "attribute_names", None) or {})
+        self._columns = [self._columns_of(getattr(part, "attribute_names", None) or {}) for part in self.parts]
         self.prepare()
 
     def _class_id(self, info: dict[str, Any], renamed: dict[str, str]) -> int:
@@ -49,6 +53,18 @@ class Merged(Dataset):
                 return class_id
         self.class_info.append({**info, "source": renamed[info["source"]]})
         return len(self.class_info) - 1
+
+    def _add_attributes(self, names: dict[Any, str]) -> None:
+        """Add the attributes whose name is new, under their own id if that is free, else under the next free number."""
+        for one, name in names.items():
+            if name not in self.attribute_names.values():
+                taken = [known for known in self.attribute_names if isinstance(known, int)]
+                self.attribute_names[one if one not in self.attribute_names else max(taken, default=-1) + 1] = name
+
+    def _columns_of(self, names: dict[Any, str]) -> list[int]:
+        """Return our column of each of a part's attributes."""
+        ours = list(self.attribute_names.values())
+        return [ours.index(name) for name in names.values()]
 
     def prepare(self, class_map: Any = None) -> None:
         """Number images and classes; done already."""
@@ -102,6 +118,16 @@ class Merged(Dataset):
         part, own = self._part(image_id)
         found = rles_of(self.parts[part], own)
         return None if found is None else (found[0], self._ours(part, found[1]))
+
+    def load_attributes(self, image_id: int) -> np.ndarray | None:
+        """As its part's, in our columns; unknown where the part doesn't have the attribute."""
+        part, own = self._part(image_id)
+        given = self.parts[part].load_attributes(own)
+        if given is None:
+            return None
+        found = np.full((len(given), len(self.attribute_names)), attributes.UNKNOWN, np.int8)
+        found[:, self._columns[part]] = given
+        return found
 
     def mask_orientation(self, image_id: int) -> int:
         """As its part's."""

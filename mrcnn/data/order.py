@@ -58,7 +58,7 @@ class Passes:
         Args:
             image_ids: [N] ids.
             seed: the order follows from it.
-            counts: [N, K] instances of each class on each image (`dataset.instance_counts`); needed by the two options.
+            counts: [N, K] instances of each class on each image (`counts.instance_counts`); needed by the two options.
             repeat_threshold: see `repeat_factors`. The fraction of a factor is the chance of one more showing, drawn
                 anew for each pass. None: every image once.
             empty_ratio: largest share of images without instances among those of a pass, 0 to below 1. Where there are

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from mrcnn.data import augment, images, order, rpn_targets, samples
-from mrcnn.data.dataset import Dataset, instance_counts
+from mrcnn.data import attributes, augment, images, order, rpn_targets, samples
+from mrcnn.data.counts import instance_counts
+from mrcnn.data.dataset import Dataset
 
 if TYPE_CHECKING:
     from mrcnn.config import Config
@@ -43,6 +44,10 @@ class Item(NamedTuple):
     class_ids: np.ndarray
     boxes: np.ndarray
     masks: np.ndarray
+
+
+#: An `Item` with the attributes of its instances, [MAX_GT_INSTANCES, NUM_ATTRIBUTES] int8, as an eighth value.
+LabelledItem = NamedTuple("LabelledItem", [*((name, np.ndarray) for name in Item._fields), ("attributes", np.ndarray)])
 
 
 class Batches:
@@ -86,7 +91,7 @@ class Batches:
 
         Raises:
             ValueError: no images, no instance in any image, a class count that differs from NUM_CLASSES, images of
-                other channels, an augmenter that masks can't follow.
+                other channels, an augmenter that masks can't follow, no known attributes where they are to be learned.
         """
         _check_dataset(dataset, config)
         if one_pass:
@@ -113,6 +118,7 @@ class Batches:
         self._length = len(dataset.image_ids) if one_pass else None
         self.require_instances()
         self._require_channels()
+        attributes.require(dataset, config.NUM_ATTRIBUTES)
         self._passes = self._make_passes() if shuffle else None
 
     def __len__(self) -> int:
@@ -129,7 +135,8 @@ class Batches:
         Returns, B being batch_size, or less for the last batch with one_pass:
             images [B, H, W, C] float32 molded; image_meta [B, 12 + K] float32; rpn_match [B, A, 1] int32; rpn_bbox [B,
             RPN_TRAIN_ANCHORS_PER_IMAGE, 4] float32; gt_class_ids [B, MAX_GT_INSTANCES] int32; gt_boxes [B,
-            MAX_GT_INSTANCES, 4] int32 pixels; gt_masks [B, H or mini height, W or mini width, MAX_GT_INSTANCES] bool.
+            MAX_GT_INSTANCES, 4] int32 pixels; gt_masks [B, H or mini height, W or mini width, MAX_GT_INSTANCES] bool; with
+            NUM_ATTRIBUTES also gt_attributes [B, MAX_GT_INSTANCES, NUM_ATTRIBUTES] int8 (1, 0 or -1, see `attributes`).
             Instances come first, then zeros.
 
         Raises:
@@ -150,7 +157,7 @@ class Batches:
         first = index * self.batch_size
         return range(first, first + self.batch_size if self._length is None else min(first + self.batch_size, self._length))
 
-    def item(self, epoch: int, index: int) -> Item:
+    def item(self, epoch: int, index: int) -> Item | LabelledItem:
         """Load one item; see `batch`, whose arrays stack these.
 
         Args:
@@ -246,7 +253,7 @@ class Batches:
                 seen.add(image_id)
                 yield image_id
 
-    def _load(self, image_id: int, rng: np.random.Generator) -> samples.Sample:
+    def _load(self, image_id: int, rng: np.random.Generator) -> samples.Sample | samples.LabelledSample:
         """Load a sample, augmented unless its source is excepted."""
         source = self.dataset.image_info[image_id]["source"]
         augmentation = None if source in self.no_augmentation_sources else self.augmentation
@@ -258,6 +265,7 @@ class Batches:
             use_mini_mask=self.config.USE_MINI_MASK,
             rng=rng,
             another=partial(self._another, source),
+            num_attributes=self.config.NUM_ATTRIBUTES,
         )
         height, width = sample.image.shape[:2]
         if height % 64 or width % 64:
@@ -274,7 +282,8 @@ class Batches:
             # A generator of its own: how far loading a bad one got must not change what follows.
             image_id, seed = int(rng.choice(self._of_source[source])), rng.integers(2**32, size=4)
             try:
-                example = samples.load_resized(self.dataset, self.config, image_id, np.random.default_rng(seed))
+                own = np.random.default_rng(seed)
+                example = samples.load_resized(self.dataset, self.config, image_id, own, self.config.NUM_ATTRIBUTES)
                 self._check_pixels(example.image)
                 return example
             except Exception as error:  # as in item
@@ -318,7 +327,7 @@ class Batches:
         if new and (count <= LOGGED_IMAGES or count % LOGGED_IMAGES == 0):
             logger.warning("Skipping image %d (%d skipped so far): %s", image_id, count, reason)
 
-    def _targets(self, sample: samples.Sample, rng: np.random.Generator) -> Item:
+    def _targets(self, sample: samples.Sample | samples.LabelledSample, rng: np.random.Generator) -> Item | LabelledItem:
         """Turn a sample into the network's inputs: targets for the RPN, and instances padded to MAX_GT_INSTANCES."""
         config = self.config
         anchors = self.anchors(sample.image.shape) if callable(self.anchors) else self.anchors
@@ -335,9 +344,8 @@ class Batches:
             rng=rng,
         )
         chosen = _choose(sample.class_ids, config.MAX_GT_INSTANCES, rng)
-        image = np.empty(sample.image.shape, np.float32)
-        return Item(
-            images.mold(sample.image, config.MEAN_PIXEL, out=image),
+        item = Item(
+            images.mold(sample.image, config.MEAN_PIXEL, out=np.empty(sample.image.shape, np.float32)),
             sample.meta.astype(np.float32),
             rpn_match[:, None],
             rpn_bbox,
@@ -345,6 +353,9 @@ class Batches:
             _pad(sample.boxes[chosen], config.MAX_GT_INSTANCES, 0),
             _pad(sample.masks[..., chosen], config.MAX_GT_INSTANCES, 2),
         )
+        if isinstance(sample, samples.Sample):
+            return item
+        return LabelledItem(*item, _pad(sample.attributes[chosen], config.MAX_GT_INSTANCES, 0))
 
 
 def _choose(class_ids: np.ndarray, limit: int, rng: np.random.Generator) -> np.ndarray:

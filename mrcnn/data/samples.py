@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from mrcnn.data import augment, images, reading
+from mrcnn.data import attributes, augment, images, reading
 from mrcnn.data.dataset import Dataset, rles_of
 from mrcnn.ops import boxes as box_ops
 from mrcnn.ops import masks as mask_ops
@@ -39,6 +39,17 @@ class Sample(NamedTuple):
     masks: np.ndarray
 
 
+class LabelledSample(NamedTuple):
+    """A `Sample` with the attributes of its instances: [N, A] int8, see `attributes`."""
+
+    image: np.ndarray
+    meta: np.ndarray
+    class_ids: np.ndarray
+    boxes: np.ndarray
+    masks: np.ndarray
+    attributes: np.ndarray
+
+
 def load(
     dataset: Dataset,
     config: Config,
@@ -48,7 +59,8 @@ def load(
     use_mini_mask: bool = False,
     rng: np.random.Generator | None = None,
     another: augment.Another | None = None,
-) -> Sample:
+    num_attributes: int = 0,
+) -> Sample | LabelledSample:
     """Load an image with its instances, bring it to the network's size, and augment it.
 
     Args:
@@ -60,25 +72,27 @@ def load(
         rng: crop and augmentation follow from it. None: from the global states of `random` and imgaug, as in the
             original.
         another: gives the second image that copy_paste needs. None: one of the same source is drawn.
+        num_attributes: A, of which each instance is asked. 0: of none.
 
     Returns:
-        A sample. Instances without a pixel left after cropping and augmentation are dropped.
+        A sample, a `LabelledSample` where attributes are asked for. Instances without a pixel left after cropping and augmentation are dropped.
 
     Raises:
         ValueError: image and masks differ in size, masks and class ids in number, or a class id is out of range.
         augment.AugmentationError: the augmentation is at fault, not the image.
         FileNotFoundError: there is no such image file.
     """
-    example, original_shape, scale = _resized(dataset, config, image_id, rng)
+    example, original_shape, scale = _resized(dataset, config, image_id, rng, num_attributes)
     if augmentation is not None:
         if another is None:
-            another = partial(_another, dataset, config, image_id)
+            another = partial(_another, dataset, config, image_id, num_attributes=num_attributes)
         example = augment.apply(augmentation, example, rng=rng, another=another)
-    image, masks, class_ids, window = example
+    image, masks, class_ids, window, labels = example
     boxes = box_ops.from_masks(masks)
     kept = boxes.any(axis=1)  # an empty mask has the box 0, 0, 0, 0
     if not kept.all():
         masks, class_ids, boxes = masks[..., kept], class_ids[kept], boxes[kept]
+        labels = None if labels is None else labels[kept]
     if (class_ids == 0).any():
         raise ValueError(
             f"{_name(dataset, image_id)}: an instance has class id 0, the background. load_mask must return ids from 1 to "
@@ -88,20 +102,21 @@ def load(
         masks = mask_ops.minimize(boxes, masks, config.MINI_MASK_SHAPE)
     active = active_class_ids(dataset, image_id)
     meta = images.compose_meta(image_id, original_shape, image.shape, window, scale, active)
-    return Sample(image, meta, class_ids, boxes, masks)
+    sample = Sample(image, meta, class_ids, boxes, masks)
+    return sample if labels is None else LabelledSample(*sample, labels)
 
 
 def load_resized(
-    dataset: Dataset, config: Config, image_id: int, rng: np.random.Generator | None = None
+    dataset: Dataset, config: Config, image_id: int, rng: np.random.Generator | None = None, num_attributes: int = 0
 ) -> augment.Example:
     """Load an image with its instances, and bring it to the network's size: `load` without augmentation and targets.
 
     Args and Raises: as `load`.
 
     Returns:
-        Image, masks [H, W, N] bool, class ids [N] int32 and window. Masks may be empty.
+        Image, masks [H, W, N] bool, class ids [N] int32, window, and attributes or None. Masks may be empty.
     """
-    return _resized(dataset, config, image_id, rng)[0]
+    return _resized(dataset, config, image_id, rng, num_attributes)[0]
 
 
 def image_ids_of_source(dataset: Dataset, source: str) -> np.ndarray:
@@ -246,7 +261,7 @@ def _turned(encoded: list[dict[str, Any]], orientation: int, name: str) -> list[
 
 
 def _resized(
-    dataset: Dataset, config: Config, image_id: int, rng: np.random.Generator | None
+    dataset: Dataset, config: Config, image_id: int, rng: np.random.Generator | None, num_attributes: int
 ) -> tuple[augment.Example, tuple[int, ...], float]:
     """Return the image at the network's size with its instances; its shape before; the factor."""
     image = _load_image(dataset, image_id)
@@ -261,13 +276,14 @@ def _resized(
         rng=rng,
     )
     masks = found.resized(scale, padding, crop)
-    return augment.Example(image, masks, found.class_ids, window), original_shape, scale
+    labels = attributes.load(dataset, image_id, len(found.class_ids), num_attributes) if num_attributes else None
+    return augment.Example(image, masks, found.class_ids, window, labels), original_shape, scale
 
 
-def _another(dataset: Dataset, config: Config, image_id: int, rng: np.random.Generator) -> augment.Example:
+def _another(dataset: Dataset, config: Config, image_id: int, rng: np.random.Generator, num_attributes: int) -> augment.Example:
     """Draw an image of the same source. Not of another: its classes may not be labelled here, see `active_class_ids`."""
     same = image_ids_of_source(dataset, dataset.image_info[image_id]["source"])
-    return load_resized(dataset, config, int(rng.choice(same)), rng)
+    return load_resized(dataset, config, int(rng.choice(same)), rng, num_attributes)
 
 
 def _load_image(dataset: Dataset, image_id: int) -> np.ndarray:

@@ -18,7 +18,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mrcnn.data.dataset import Dataset, Subset, instance_counts
+from mrcnn.data.counts import instance_counts
+from mrcnn.data.dataset import Dataset, Subset
 
 # First entry of the generator's seed: another stream than the order of the images and the items have.
 _SPLIT = 2

@@ -16,11 +16,13 @@ from typing import Any
 import numpy as np
 
 from mrcnn.data import dataset
+from mrcnn.data import synthetic_attributes as told
 from mrcnn.data import synthetic_figures as figures
 from mrcnn.data import synthetic_garments as garments
 from mrcnn.data import synthetic_paint as paint
 
 CLASS_NAMES = figures.CLASS_NAMES
+ATTRIBUTE_NAMES = told.NAMES
 MIN_VISIBLE_SHARE = 0.35
 MIN_VISIBLE_PIXELS = 24
 MAX_INSTANCES = 10
@@ -37,12 +39,14 @@ class Scene:
         masks: [size, size, N] bool, the visible parts
         class_ids: [N] int32, 1…8; CLASS_NAMES[id - 1] is the name
         shares: [N] float32, the visible share of each instance's whole area
+        attributes: [N, len(ATTRIBUTE_NAMES)] bool, pattern and colour of each
     """
 
     image: np.ndarray
     masks: np.ndarray
     class_ids: np.ndarray
     shares: np.ndarray
+    attributes: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -81,11 +85,13 @@ def scene(seed: int, index: int, size: int = 128) -> Scene:
     owners, visible = owner_map(placed, size)
     kept = [number for number, item in enumerate(placed) if item.layer.class_id]
     masks = owners[:, :, None] == np.array(kept, np.int32)[None, None, :]
+    cloths = [told.of_cloth(placed[number].layer.cloth, placed[number].layer.dye) for number in kept]
     return Scene(
         image=paint.light(image, dice),
         masks=masks,
         class_ids=np.array([placed[number].layer.class_id for number in kept], np.int32),
         shares=np.array([visible[number] / _area(placed[number].layer) for number in kept], np.float32),
+        attributes=np.array(cloths, bool).reshape(-1, len(ATTRIBUTE_NAMES)),
     )
 
 
@@ -106,7 +112,8 @@ class SceneDataset(dataset.Dataset):
 
     def __init__(self, class_map: Any = None) -> None:
         super().__init__(class_map)
-        self._kept: dict[int, tuple[np.ndarray, np.ndarray, np.ndarray]] = {}
+        self._kept: dict[int, tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]] = {}
+        self.attribute_names = dict(enumerate(ATTRIBUTE_NAMES))
 
     def load(self, count: int, seed: int, size: int = 128, first: int = 0) -> None:
         """Add the scenes first … first + count - 1 of series `seed`, `size` pixels a side; then call prepare().
@@ -131,21 +138,25 @@ class SceneDataset(dataset.Dataset):
 
     def load_mask(self, image_id: int) -> tuple[np.ndarray, np.ndarray]:
         """Draw the visible masks: [size, size, N] bool, and class ids [N] int32."""
-        _, numbers, class_ids = self._scene(image_id)
+        _, numbers, class_ids, _ = self._scene(image_id)
         return numbers[:, :, None] == np.arange(1, len(class_ids) + 1, dtype=np.uint8), class_ids.copy()
 
     def image_class_ids(self, image_id: int) -> np.ndarray:
         """Return the class of each visible garment: [N] int32."""
         return self._scene(image_id)[2].copy()
 
-    def _scene(self, image_id: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Return image [size, size, 3], instance numbers from 1 [size, size] uint8 (0: none) and class ids [N]."""
+    def load_attributes(self, image_id: int) -> np.ndarray:
+        """Return pattern and colour of each visible garment: [N, len(ATTRIBUTE_NAMES)] int8, 1 or 0."""
+        return self._scene(image_id)[3].astype(np.int8)
+
+    def _scene(self, image_id: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """Return image [size, size, 3], instance numbers from 1 [size, size] uint8 (0: none), class ids [N] and attributes."""
         kept = self._kept.get(image_id)
         if kept is None:
             info = self.image_info[image_id]
             drawn = scene(info["seed"], info["index"], info["size"])
             order = np.arange(1, len(drawn.class_ids) + 1, dtype=np.uint8)
-            kept = (drawn.image, np.max(drawn.masks * order, axis=2, initial=0), drawn.class_ids)
+            kept = (drawn.image, np.max(drawn.masks * order, axis=2, initial=0), drawn.class_ids, drawn.attributes)
             if (len(self._kept) + 1) * (drawn.image.nbytes + kept[1].nbytes) <= self.CACHE_BYTES:
                 self._kept[image_id] = kept
         return kept

@@ -35,6 +35,8 @@ class Layer:
         alpha: [h, w] uint8 coverage; 128 and above belongs to the mask.
         colour: [h, w, 3] uint8
         class_id: 1…8 for a garment, 0 for what is no class.
+        cloth: the kind of its cloth, one of paint.TEXTURES.
+        dye: the main colour of its cloth.
     """
 
     top: int
@@ -42,6 +44,8 @@ class Layer:
     alpha: np.ndarray
     colour: np.ndarray
     class_id: int
+    cloth: str = "plain"
+    dye: Colour = (0, 0, 0)
 
 
 @dataclass(frozen=True)
@@ -214,7 +218,7 @@ class Brush:
         shaded = np.minimum(cloth.astype(np.uint16) * shade[:, :, None] >> 7, 255).astype(np.uint8)
         for (_, mark), points in zip(marks, pixels[len(shapes) + len(folds) :], strict=True):
             cv2.fillPoly(shaded, [points], mark, cv2.LINE_AA, 4)
-        self.layers.append(Layer(top, left, alpha, shaded, class_id))
+        self.layers.append(Layer(top, left, alpha, shaded, class_id, kind, colour))
 
     def _shade(self, height: int, width: int) -> np.ndarray:
         """Return [height, width] uint8 of light: 128 leaves a colour as it is, brighter towards the lit side."""

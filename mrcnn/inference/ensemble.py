@@ -86,6 +86,8 @@ def fuse(detections: Sequence[Detections], iou_threshold: float = IOU_THRESHOLD)
         scores=fused_scores[ranked],
         masks=EncodedMasks(voted, sizes[0]),
         window=detections[0].window,
+        attributes=_mean_attributes(detections, scores, [clusters[i] for i in ranked]),
+        attribute_min_confidence=detections[0].attribute_min_confidence,
     )
 
 
@@ -115,6 +117,14 @@ def _weights(scores: np.ndarray, members: list[int]) -> np.ndarray:
 
 def _mean_box(rois: np.ndarray, scores: np.ndarray, members: list[int]) -> np.ndarray:
     return _weights(scores, members) @ rois[members]
+
+
+def _mean_attributes(detections: Sequence[Detections], scores: np.ndarray, clusters: list[list[int]]) -> np.ndarray | None:
+    """Return [N, A], the mean of the members' probabilities, weighted by score; None unless all detectors tell the same attributes."""
+    if any(found.attributes is None for found in detections) or len({found.attributes.shape[1] for found in detections}) != 1:
+        return None
+    told = np.concatenate([found.attributes for found in detections])
+    return np.stack([_weights(scores, members) @ told[members] for members in clusters])
 
 
 def _score(scores: np.ndarray, num_detectors: int) -> float:

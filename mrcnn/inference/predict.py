@@ -81,6 +81,13 @@ def unmold(
     detections: np.ndarray, mrcnn_mask: np.ndarray, original_image_shape: Sequence[int], image_shape: Sequence[int], window: Sequence[int]
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, SmallMasks]:
     """`unmold_detections` with the masks not yet on the image."""
+    return _unmold(detections, mrcnn_mask, original_image_shape, image_shape, window)[:4]
+
+
+def _unmold(
+    detections: np.ndarray, mrcnn_mask: np.ndarray, original_image_shape: Sequence[int], image_shape: Sequence[int], window: Sequence[int]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, SmallMasks, np.ndarray]:
+    """As `unmold`, and the rows of `detections` that were kept, [N]."""
     empty = np.flatnonzero(detections[:, 4] == 0)
     count = int(empty[0]) if len(empty) else len(detections)
     class_ids = detections[:count, 4].astype(np.int32)
@@ -97,7 +104,7 @@ def unmold(
     pixels = boxes.denormalize(in_window, original_image_shape[:2])
     real = (pixels[:, 2] > pixels[:, 0]) & (pixels[:, 3] > pixels[:, 1])
     pixels, class_ids, scores, small = pixels[real], class_ids[real], scores[real], small[real]
-    return pixels, class_ids, scores, SmallMasks(small, pixels, tuple(original_image_shape[:2]))
+    return pixels, class_ids, scores, SmallMasks(small, pixels, tuple(original_image_shape[:2])), np.flatnonzero(real)
 
 
 class Predictor:
@@ -139,9 +146,8 @@ class Predictor:
             molded = [mold_image(checked[i], config) for i in places]
             outputs = self.predict(np.stack([m.image for m in molded]), np.stack([m.meta for m in molded]), verbose)
             for row, (i, item) in enumerate(zip(places, molded, strict=True)):
-                unmolded = unmold if lazy_masks else unmold_detections
-                parts = unmolded(outputs[0][row], outputs[3][row], checked[i].shape, item.image.shape, item.window)
-                results[i] = Detections(*parts, window=item.window)
+                results[i] = self._detections([o[row] for o in outputs], checked[i].shape, item.image.shape, item.window, lazy_masks)
+                results[i].window = item.window
         return results
 
     def detect_molded(self, molded: np.ndarray, metas: np.ndarray, verbose: int = 0) -> list[Detections]:
@@ -151,15 +157,25 @@ class Predictor:
         results, size, shape = [], self.config.BATCH_SIZE, molded.shape[1:]
         for first in range(0, len(molded), size):
             outputs = self.predict(molded[first : first + size], metas[first : first + size], verbose)
-            for detections, masks in zip(outputs[0], outputs[3], strict=True):
-                results.append(Detections(*unmold_detections(detections, masks, shape, shape, (0, 0, *shape[:2]))))
+            for row in range(len(outputs[0])):
+                results.append(self._detections([o[row] for o in outputs], shape, shape, (0, 0, *shape[:2]), lazy_masks=False))
         return results
+
+    def _detections(
+        self, outputs: Sequence[np.ndarray], original_shape: Sequence[int], shape: Sequence[int], window: Sequence[int], lazy_masks: bool
+    ) -> Detections:
+        """Make one image's detections of the network's outputs for it, attributes included where it tells them."""
+        *parts, small, rows = _unmold(outputs[0], outputs[3], original_shape, shape, window)
+        found = Detections(*parts, small if lazy_masks else paste.planes(*small))
+        if len(outputs) > 7:
+            found.attributes, found.attribute_min_confidence = outputs[7][rows], self.config.ATTRIBUTE_MIN_CONFIDENCE
+        return found
 
     def predict(self, molded_images: np.ndarray, image_metas: np.ndarray, verbose: int = 0) -> list[np.ndarray]:
         """Run the network on molded images of one size, at most BATCH_SIZE; where sizes are fixed a short batch is filled up, to keep its shape.
 
         Returns:
-            The inference network's seven outputs, see `build.build`.
+            The inference network's seven outputs, or eight, see `build.build`.
         """
         count = len(molded_images)
         missing = max(0, self.config.BATCH_SIZE - count) if build.image_size(self.config)[0] else 0

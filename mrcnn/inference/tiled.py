@@ -138,11 +138,14 @@ def merge(found: Sequence[Detections], tiles: Sequence[tuple[int, int, int, int]
     if not groups:
         return Detections.empty(*image_shape)
     encoded = [parts.encoded[group[0]] if len(group) == 1 else rle.merge_coco([parts.encoded[i] for i in group]) for group in groups]
+    told = [one.attributes for one in found]
     return Detections(
         rois=np.stack([np.concatenate([parts.rois[group, :2].min(axis=0), parts.rois[group, 2:].max(axis=0)]) for group in groups]),
         class_ids=parts.class_ids[[group[0] for group in groups]],
         scores=-np.sort(-scores, kind="stable"),
         masks=EncodedMasks(encoded, image_shape),
+        attributes=None if any(one is None for one in told) else np.concatenate(told)[[group[0] for group in groups]],  # of the best part
+        attribute_min_confidence=found[0].attribute_min_confidence,
     )
 
 

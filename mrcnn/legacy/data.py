@@ -150,7 +150,9 @@ def data_generator(
 
     Yields:
         inputs: images [B, H, W, C] float32, image_meta [B, 12 + K], rpn_match [B, A, 1], rpn_bbox [B, T, 4], gt_class_ids [B, N], gt_boxes [B, N, 4]
-            pixels, gt_masks [B, h, w, N]; with random_rois also rpn_rois [B, random_rois, 4] pixels; with detection_targets rois [B, R, 4] pixels.
+            pixels, gt_masks [B, h, w, N]; with config.NUM_ATTRIBUTES also
+            gt_attributes [B, N, NUM_ATTRIBUTES]; with random_rois also rpn_rois [B, random_rois, 4] pixels; with detection_targets rois [B, R, 4]
+            pixels.
         outputs: empty, or with detection_targets class_ids [B, R, 1], deltas [B, R, K, 4] and masks [B, R, *MASK_SHAPE, K].
 
     Raises:
@@ -178,7 +180,7 @@ def _batch(
     inputs = batches.batch(epoch, index)
     if not num_rois:
         return inputs, []
-    image, _, _, _, class_ids, boxes, masks = inputs
+    image, _, _, _, class_ids, boxes, masks, *_ = inputs
     rngs = [np.random.default_rng([_ROIS, batches.seed, number, i]) for i in range(len(image))]
     real = class_ids != 0
     rois = [random_rois.generate(image.shape[1:], num_rois, b[r], rng) for b, r, rng in zip(boxes, real, rngs, strict=True)]

@@ -39,6 +39,17 @@ def refine(
     Returns:
         [B, D, (y1, x1, y2, x2, class id, score)] float32, best first, zero rows at the end. A box may have no area left after clipping.
     """
+    return refine_and_trace(
+        rois, probs, deltas, window, max_instances=max_instances, min_confidence=min_confidence, nms_threshold=nms_threshold, std_dev=std_dev,
+        max_log=max_log, nms_method=nms_method, nms_sigma=nms_sigma, nms_per_class=nms_per_class,
+    )[0]  # fmt: skip
+
+
+def refine_and_trace(
+    rois: Tensor, probs: Tensor, deltas: Tensor, window: Tensor, *, max_instances: int, min_confidence: float | None, nms_threshold: float,
+    std_dev: Any, max_log: float | None = None, nms_method: str = "hard", nms_sigma: float = 0.5, nms_per_class: bool = True,
+) -> tuple[Tensor, Tensor]:  # fmt: skip
+    """As `refine`, with the place among the rois that each detection comes from: [B, D] int32, any in rows without one."""
     class_ids = ops.cast(ops.argmax(probs, axis=-1), "int32")  # [B, R]
     scores = ops.max(probs, axis=-1)
     chosen = ops.take_along_axis(deltas, class_ids[..., None, None], axis=2)[:, :, 0]  # [B, R, 4]
@@ -51,9 +62,10 @@ def refine(
     if nms_method == "hard":
         ranked, order = ops.top_k(ops.where(candidates, scores, -1.0), scores.shape[1])
         order = ops.cast(order, "int32")
-        boxes, class_ids, scores = (sampling.take_rows(v, order) for v in (boxes, class_ids, scores))
-        kept = nms.suppress(boxes, ranked >= 0.0, nms_threshold, groups=class_ids if nms_per_class else None)
-        indices, filled = nms.select(kept, max_instances)
+        sorted_boxes, sorted_ids = sampling.take_rows(boxes, order), sampling.take_rows(class_ids, order)
+        kept = nms.suppress(sorted_boxes, ranked >= 0.0, nms_threshold, groups=sorted_ids if nms_per_class else None)
+        places, filled = nms.select(kept, max_instances)
+        indices = sampling.take_rows(order, places)
         final = sampling.take_rows(scores, indices)
     else:
         indices, final, filled = nms.soften(
@@ -63,14 +75,15 @@ def refine(
         # One that was too low before takes part in nothing: those taken before it are better, and those after it are lower still.
         filled = ops.logical_and(filled, final >= min_confidence if min_confidence else final > 0.0)
     rows = [sampling.take_rows(boxes, indices), ops.cast(sampling.take_rows(class_ids, indices), "float32")[..., None], final[..., None]]
-    return ops.where(filled[..., None], ops.concatenate(rows, axis=-1), 0.0)
+    return ops.where(filled[..., None], ops.concatenate(rows, axis=-1), 0.0), indices
 
 
 @keras.saving.register_keras_serializable("mrcnn")
 class DetectionLayer(BoxLayer):
     """`refine` as a layer. Arguments as there.
 
-    Call with [rois [B, R, 4], mrcnn_class [B, R, K], mrcnn_bbox [B, R, K, 4], image_meta [B, 12 + K]]; returns [B, max_instances, 6].
+    Call with [rois [B, R, 4], mrcnn_class [B, R, K], mrcnn_bbox [B, R, K, 4], image_meta [B, 12 + K]]; returns [B, max_instances, 6]. With a fifth
+    input, answers of other heads on the rois [B, R, A], also their rows of the detections, [B, max_instances, A].
     """
 
     def __init__(
@@ -84,18 +97,21 @@ class DetectionLayer(BoxLayer):
         self.std_dev, self.max_log = [float(s) for s in std_dev], max_log
         self.nms_method, self.nms_sigma, self.nms_per_class = nms_method, nms_sigma, nms_per_class
 
-    def call(self, inputs: list[Tensor]) -> Tensor:
-        rois, probs, deltas, image_meta = inputs
+    def call(self, inputs: list[Tensor]) -> Tensor | tuple[Tensor, ...]:
+        rois, probs, deltas, image_meta, *others = inputs
         heights, widths = image_shapes(image_meta)
         window = tensor_boxes.normalize(windows(image_meta), heights, widths)
-        return refine(
+        detections, rows = refine_and_trace(
             rois, ops.cast(probs, "float32"), ops.cast(deltas, "float32"), window, max_instances=self.max_instances,
             min_confidence=self.min_confidence, nms_threshold=self.nms_threshold, std_dev=self.std_dev, max_log=self.max_log,
             nms_method=self.nms_method, nms_sigma=self.nms_sigma, nms_per_class=self.nms_per_class,
         )  # fmt: skip
+        return (detections, *(sampling.take_rows(other, rows) for other in others)) if others else detections
 
-    def compute_output_shape(self, input_shape: list[tuple[int | None, ...]]) -> tuple[int | None, ...]:
-        return (input_shape[0][0], self.max_instances, 6)
+    def compute_output_shape(self, input_shape: list[tuple[int | None, ...]]) -> Any:
+        widths = [6, *(shape[-1] for shape in input_shape[4:])]
+        shapes = [(input_shape[0][0], self.max_instances, width) for width in widths]
+        return tuple(shapes) if len(shapes) > 1 else shapes[0]
 
     def get_config(self) -> dict[str, Any]:
         names = ("max_instances", "min_confidence", "nms_threshold", "std_dev", "max_log", "nms_method", "nms_sigma", "nms_per_class")

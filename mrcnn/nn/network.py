@@ -90,7 +90,7 @@ class _Total(keras.metrics.Metric):
 
 
 class TrainingModel(MaskRCNNModel):
-    """Training graph. Its last five outputs are the losses.
+    """Training graph. Its last outputs are the losses.
 
     A training batch whose loss is not finite leaves no trace: its gradient is made nan throughout, which the optimizer refuses
     (`training.optimizer`), BatchNorm's averages go back to what they were, and the running means of the losses leave it out. (Where the loss is
@@ -140,7 +140,7 @@ class TrainingModel(MaskRCNNModel):
     def compute_loss(
         self, x: Tensor = None, y: Tensor = None, y_pred: Tensor = None, sample_weight: Tensor = None, training: bool = True
     ) -> Tensor:
-        """Weighted sum of the five losses and the L2 term, in training and in validation: scalar float32."""
+        """Weighted sum of the losses and the L2 term, in training and in validation: scalar float32."""
         losses = [ops.cast(ops.mean(loss), "float32") for loss in y_pred[-len(self.loss_names) :]]
         parts = [loss * self.loss_weights.get(name, 1.0) for name, loss in zip(self.loss_names, losses, strict=True)]
         parts.append(self.l2())

@@ -38,6 +38,8 @@ class DetectionTargets(BoxLayer):
     unit square. Returns, positives first, then negatives, then zero rows:
         rois [B, R, 4], target_class_ids [B, R] int32, target_bbox [B, R, 4], and target_mask [B, M, *mask_shape] (0 or 1) for the first M rows,
         M = `num_positives`: only positives have a mask, and no more rows than these can be positive.
+    With a fifth input, gt_attributes [B, N, A] (1, 0, or -1 for unknown), also target_attributes [B, M, A] float32: those of a positive's object,
+    -1 in other rows.
     """
 
     def __init__(
@@ -52,8 +54,8 @@ class DetectionTargets(BoxLayer):
         self.num_positives = int(num_rois * positive_ratio)
         self.seed_generator = keras.random.SeedGenerator(seed)
 
-    def call(self, inputs: list[Tensor], training: bool | None = None) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        proposals, gt_class_ids, gt_boxes, gt_masks = inputs
+    def call(self, inputs: list[Tensor], training: bool | None = None) -> tuple[Tensor, ...]:
+        proposals, gt_class_ids, gt_boxes, gt_masks, *attributes = inputs
         gt_class_ids = ops.cast(gt_class_ids, "int32")
         fixed = ops.stop_gradient(proposals)
         is_positive, is_negative, assigned = match(fixed, gt_class_ids, gt_boxes, self.crowd_overlap)
@@ -66,7 +68,8 @@ class DetectionTargets(BoxLayer):
         matched = sampling.take_rows(gt_boxes, assigned)
         deltas = self._deltas(rois, matched, positive)
         masks = self._masks(ops.stop_gradient(rois), matched, positive, assigned, gt_masks)
-        return (ops.stop_gradient(rois) if self.stop_gradient else rois), class_ids, deltas, masks
+        targets = (ops.stop_gradient(rois) if self.stop_gradient else rois), class_ids, deltas, masks
+        return (*targets, *(self._attributes(of_gt, positive, assigned) for of_gt in attributes))
 
     def _sample(self, is_positive: Tensor, is_negative: Tensor, training: bool | None) -> tuple[Tensor, Tensor, Tensor]:
         """Rows of the result: indices into the proposals [B, R] int32, and which are positive and negative, [B, R] bool."""
@@ -103,11 +106,18 @@ class DetectionTargets(BoxLayer):
         crops = ops.round(ops.reshape(crops, (-1, count, *self.mask_shape)))
         return ops.where(positive[:, :count, None, None], crops, 0.0)
 
+    def _attributes(self, of_gt: Tensor, positive: Tensor, assigned: Tensor) -> Tensor:
+        count = self.num_positives
+        chosen = sampling.take_rows(ops.cast(of_gt, "float32"), assigned[:, :count])
+        return ops.where(positive[:, :count, None], chosen, -1.0)
+
     def compute_output_spec(self, inputs: list[Tensor], training: bool | None = None) -> tuple[keras.KerasTensor, ...]:
         batch, rois = inputs[0].shape[0], self.num_rois
+        attributes = [keras.KerasTensor((batch, self.num_positives, one.shape[-1]), "float32") for one in inputs[4:]]
         return (
             keras.KerasTensor((batch, rois, 4), "float32"), keras.KerasTensor((batch, rois), "int32"),
             keras.KerasTensor((batch, rois, 4), "float32"), keras.KerasTensor((batch, self.num_positives, *self.mask_shape), "float32"),
+            *attributes,
         )  # fmt: skip
 
     def get_config(self) -> dict[str, Any]:

@@ -92,7 +92,7 @@ class Feed(keras.utils.PyDataset):
     def _random_rois(self, arrays: list[np.ndarray], index: int) -> np.ndarray:
         from mrcnn.data import random_rois
 
-        image, _, _, _, class_ids, boxes, _ = arrays
+        image, class_ids, boxes = arrays[0], arrays[4], arrays[5]
         epoch = self.epoch if self.batches.shuffle else 0  # validation shows the same rois after every epoch
         seeds = [[self.batches.seed, epoch, index, i] for i in range(len(image))]
         rois = [

@@ -12,8 +12,10 @@ import keras
 import numpy as np
 
 from mrcnn import build
+from mrcnn.data import attributes as data_attributes
 from mrcnn.data import images, samples
 from mrcnn.evaluation.accumulator import APAccumulator, MeanAveragePrecision
+from mrcnn.evaluation.attributes import AttributeAccumulator
 from mrcnn.log import log
 from mrcnn.training import average
 
@@ -141,7 +143,7 @@ class MeanAveragePrecisionCallback(keras.callbacks.Callback):
 
 def measure(
     inference_model: Any, dataset: Any, image_ids: Sequence[int], progress: Callable[[int], None] = lambda done: None,
-    accumulator: APAccumulator | None = None,
+    accumulator: APAccumulator | None = None, attributes: AttributeAccumulator | None = None,
 ) -> MeanAveragePrecision:  # fmt: skip
     """Detect on images of a data set, in batches, and measure the average precision at IoU 0.5 of the masks.
 
@@ -154,6 +156,7 @@ def measure(
         image_ids: Which images.
         progress: Called with the number of images done.
         accumulator: Takes the images, to be merged with others, say; the figures are all it holds. None: a new one, at IoU 0.5.
+        attributes: Takes them too, with the instances' attributes: of a model that tells these. None: nobody asks.
 
     Raises:
         ValueError: no image could be used; the message gives the first reasons.
@@ -163,17 +166,20 @@ def measure(
     lazy = {"lazy_masks": True} if "lazy_masks" in inspect.signature(inference_model.detect).parameters else {}  # an override may not know it
     at_once = config.BATCH_SIZE * (1 if build.image_size(config)[0] else MIXED_BATCHES)
     bad: list[str] = []
-    batch: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
+    batch: list[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]] = []
     for done, image_id in enumerate(image_ids, start=1):
         try:
-            batch.append(load_truth(dataset, int(image_id), config.IMAGE_CHANNEL_COUNT))
+            truth = load_truth(dataset, int(image_id), config.IMAGE_CHANNEL_COUNT)
+            batch.append((*truth, data_attributes.load(dataset, int(image_id), len(truth[2]), attributes.num_attributes if attributes else 0)))
         except Exception as error:  # whatever a user's load_image or load_mask raises
             bad.append(f"image {image_id}: {type(error).__name__}: {error}")
             logger.warning("Left out of the mAP: %s", bad[-1])
         if batch and (len(batch) == at_once or done == len(image_ids)):
-            found = inference_model.detect([image for image, _, _ in batch], verbose=0, **lazy)
-            for (_, masks, class_ids), detections in zip(batch, found, strict=True):
+            found = inference_model.detect([image for image, *_ in batch], verbose=0, **lazy)
+            for (_, masks, class_ids, labels), detections in zip(batch, found, strict=True):
                 accumulator.add(class_ids, detections, gt_masks=masks)
+                if attributes is not None:
+                    attributes.add(class_ids, labels, detections, masks)
             batch = []
         if not batch:
             progress(done)

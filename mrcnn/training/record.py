@@ -69,7 +69,7 @@ def begin(folder: str, config: Any, session: dict[str, Any]) -> None:
         session: What is to be known about the training, of JSON's types.
 
     Raises:
-        AnotherNetworkError: the run was trained with another NUM_CLASSES, BACKBONE or IMAGE_CHANNEL_COUNT.
+        AnotherNetworkError: the run was trained with another NUM_CLASSES, BACKBONE, IMAGE_CHANNEL_COUNT or NUM_ATTRIBUTES.
         OSError: the file can't be written.
     """
     path = os.path.join(folder, FILE)
@@ -139,8 +139,10 @@ def _require_same_network(path: str, changes: dict[str, dict[str, Any]]) -> None
 
     Two callable BACKBONEs are let pass: the same function has one name in a program and another where it is imported.
     """
-    for name in ("NUM_CLASSES", "BACKBONE", "IMAGE_CHANNEL_COUNT"):
+    for name in ("NUM_CLASSES", "BACKBONE", "IMAGE_CHANNEL_COUNT", "NUM_ATTRIBUTES"):
         sides = changes.get(name, {})
+        if name == "NUM_ATTRIBUTES" and sides.get("to"):  # a run from before there were attributes names none
+            sides = {"from": 0} | sides
         if len(sides) == 2 and not (name == "BACKBONE" and all(isinstance(side, dict) for side in sides.values())):
             before, now = plain.short(sides["from"]), plain.short(sides["to"])
             raise AnotherNetworkError(

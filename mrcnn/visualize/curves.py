@@ -12,7 +12,7 @@ from matplotlib.ticker import MaxNLocator
 
 from mrcnn.visualize import figures
 
-LOSSES = ("loss", "rpn_class_loss", "rpn_bbox_loss", "mrcnn_class_loss", "mrcnn_bbox_loss", "mrcnn_mask_loss")
+LOSSES = ("loss", "rpn_class_loss", "rpn_bbox_loss", "mrcnn_class_loss", "mrcnn_bbox_loss", "mrcnn_mask_loss", "mrcnn_attribute_loss")
 MEAN_AVERAGE_PRECISION = "val_mean_average_precision"
 
 
@@ -37,7 +37,7 @@ def plot_precision_recall(AP: float, precisions: np.ndarray, recalls: np.ndarray
 
 
 def plot_history(history: Mapping[str, Sequence[float]]) -> Figure | None:
-    """Draw the course of a training: the total loss, the five losses, their validation twins and mAP.
+    """Draw the course of a training: the total loss, its parts, their validation twins and mAP.
 
     Args:
         history: What `keras_model.history.history` holds: a value an epoch under loss, val_loss, rpn_class_loss …, and

@@ -50,6 +50,7 @@ class Facts:
     pool_size: int | None = None
     input_channels: int | None = None
     norm: str | None = None
+    num_attributes: int | None = None
 
 
 @dataclass(frozen=True)
@@ -172,6 +173,7 @@ def facts_of(shapes: Mapping[str, Iterable[tuple[str, tuple[int, ...]]]]) -> Fac
         pool_size=size("mrcnn_class_conv1", 0),
         input_channels=size("conv1", 2) if len(kernels.get("conv1", ())) == 4 else None,
         norm=_norm(shapes),
+        num_attributes=size("mrcnn_attributes", -1),
     )
 
 
@@ -200,6 +202,7 @@ def summary(described: FileLayout) -> str:
         "pool_size": "POOL_SIZE",
         "input_channels": "image channels",
         "norm": "NORM",
+        "num_attributes": "NUM_ATTRIBUTES",
     }
     for field, label in labels.items():
         value = getattr(facts, field)

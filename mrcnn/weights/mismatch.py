@@ -17,6 +17,7 @@ _ATTRIBUTES = {
     "pool_size": "POOL_SIZE",
     "input_channels": "IMAGE_CHANNEL_COUNT",
     "norm": "NORM",
+    "num_attributes": "NUM_ATTRIBUTES",
 }
 _SHOWN = 8
 _EXCLUDABLE = 12

@@ -108,6 +108,8 @@ def group_of(name: str) -> str:
         return "FPN"
     if name.startswith("mrcnn_mask"):
         return "mask head"
+    if name.startswith("mrcnn_attributes"):
+        return "attribute head"
     if name.startswith(("mrcnn_class", "mrcnn_bbox")):
         return "class and box head"
     if name in ("conv1", "bn_conv1"):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from mrcnn.weights import names
 
 _STAGES = tuple(f"stage {stage}" for stage in range(1, 6))
-_GROUPS = (*_STAGES, "backbone", "FPN", "RPN", "class and box head", "mask head", "other layers")
+_GROUPS = (*_STAGES, "backbone", "FPN", "RPN", "class and box head", "mask head", "attribute head", "other layers")
 _NAMED = 4
 
 

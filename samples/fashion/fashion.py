@@ -7,6 +7,7 @@
     python samples/fashion/fashion.py detect --weights last --image PHOTO_OR_FOLDER --output DIR
     python samples/fashion/fashion.py evaluate --weights last
     python samples/fashion/fashion.py submit --weights last --image DATA/test --output submission.csv
+    python samples/fashion/fashion.py train --attributes          # learn attributes ("striped") too; detect and evaluate then tell them
     python samples/fashion/fashion.py train --folds 5 --fold 2   # hold out the second of five folds; --sample 15000: of so many images
 
 Written against the public interface of mrcnn, as a program of yours would be. README.md beside it says more.
@@ -21,6 +22,7 @@ if ROOT_DIR not in sys.path:
     sys.path.insert(0, ROOT_DIR)  # this folder's own library, where another is installed too
 
 import fashion_analyse  # noqa: E402  (the path is known only now)
+import fashion_attributes  # noqa: E402
 import fashion_options  # noqa: E402
 import fashion_preview  # noqa: E402
 import fashion_run  # noqa: E402
@@ -56,6 +58,8 @@ def train(options):
     plan = fashion_splits.Plan.of(options, record)
     dataset, val_dataset = plan.datasets(lambda subset: _data(options, record, subset, variant))
     seed = _choice(options.seed, record and record.seed, 0)
+    if options.attributes:
+        options.settings["NUM_ATTRIBUTES"] = len(fashion_attributes.require(dataset))
     settings = _settings(options, record)
     config = make_config(variant, dataset.num_classes, options.batch, options.steps, options.validation_steps, seed, settings)
     config.TIME_LIMIT = options.time_limit or config.TIME_LIMIT
@@ -107,9 +111,10 @@ def detect(options):
         found = _detect_together(models, photo).filter(min_score=options.min_score or models[0].config.SHOWN_CONFIDENCE)
         picture = os.path.join(options.output, os.path.splitext(os.path.basename(path))[0] + "_detections.png")
         program.write_picture(picture, _drawn(photo, found, class_names))
-        results.append(fashion_run.as_json(path, found, class_names))
+        results.append(fashion_run.as_json(path, found, class_names, records[0].attributes))
+        told = [f" ({line})" if line else "" for line in fashion_attributes.lines(found, records[0].attributes)]
         names = ", ".join(
-            f"{class_names[i]} {score:.2f}" for i, score in zip(found["class_ids"], found["scores"], strict=True)
+            f"{class_names[i]} {score:.2f}{more}" for i, score, more in zip(found["class_ids"], found["scores"], told, strict=True)
         )
         print(f"{path}: {names or 'nothing'} -> {picture}")
     with open(os.path.join(options.output, "results.json"), "w", encoding="utf-8") as file:
@@ -128,7 +133,7 @@ def submit(options):
         # The masks stay on the network's square: the writer brings each to the photo by itself.
         return _detect_together(models, photo, whole=False).filter(min_score=min_score)
 
-    fashion_submit.write(options.output, photos, found, categories, options.overwrite)
+    fashion_submit.write(options.output, photos, found, categories, records[0].attributes, options.overwrite)
 
 
 def evaluate(options):
@@ -165,20 +170,27 @@ def evaluate(options):
             raise ValueError("Several --weights are evaluated on their held-out folds (--subset val) or on --subset test.")
         fashion_splits.out_of_fold(checkpoints, records, model_of, data_of, options.map_limit)
     else:
-        _evaluate_one(checkpoints[0], model_of(0), data_of(0), options)
+        fashion_attributes.require_same(records[0], data_of(0))
+        _evaluate_one(checkpoints[0], model_of(0), data_of(0), options, records[0].attributes)
 
 
-def _evaluate_one(checkpoint, model, dataset, options):
+def _evaluate_one(checkpoint, model, dataset, options, attributes):
     from mrcnn.evaluation import accumulator
+    from mrcnn.evaluation.attributes import AttributeAccumulator
     from mrcnn.training.mean_average_precision import measure
 
     gathered = accumulator.APAccumulator(model.config.NUM_CLASSES)
-    result = measure(model, dataset, dataset.image_ids[: options.map_limit], accumulator=gathered)
+    told = None
+    if attributes:
+        told = AttributeAccumulator(len(attributes), options.min_attribute or model.config.ATTRIBUTE_MIN_CONFIDENCE)
+    result = measure(model, dataset, dataset.image_ids[: options.map_limit], accumulator=gathered, attributes=told)
     print(f"\n{checkpoint}\n{options.subset}: {result.num_images} images, masks, IoU 0.5\n")
     for class_id, precision in sorted(result.per_class.items()):
         print(f"{dataset.class_names[class_id]:24} AP {precision:.3f}   {result.num_instances[class_id]:5} instances")
     print(f"\nmAP, class-wise: {result.map:.4f}   per-image mean: {result.per_image:.4f}")
     print(fashion_run.interval_line("mAP", gathered))
+    if told is not None:
+        print(f"\n{fashion_attributes.report(told, attributes)}")
 
 
 def _runs(options):
@@ -191,10 +203,13 @@ def _runs(options):
 
 def _models(options, checkpoints, records):
     """Return the network of each checkpoint, to detect."""
-    return [
+    models = [
         _inference_model(record.variant, 1 + len(record.classes), options.logs, checkpoint, record.settings)
         for checkpoint, record in zip(checkpoints, records, strict=True)
     ]
+    for model in models:
+        model.config.ATTRIBUTE_MIN_CONFIDENCE = options.min_attribute or model.config.ATTRIBUTE_MIN_CONFIDENCE
+    return models
 
 
 def _recorded(options):
@@ -230,8 +245,9 @@ def _record(options, record, variant, dataset, seed):
         val_share=_choice(options.val_share, record and record.val_share, 0.1),
         seed=seed,
         augment=_choice(options.augment, record and record.augment, []),
-        settings=_settings(options, record),
+        settings=(settings := _settings(options, record)),
         categories=[int(info["id"]) for info in dataset.class_info[1:]],
+        attributes=fashion_attributes.require(dataset) if settings.get("NUM_ATTRIBUTES") else [],
     )
 
 

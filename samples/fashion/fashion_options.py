@@ -12,9 +12,10 @@ from samples.program import EXAMPLE_STAGES, SETTINGS_HELP, WEIGHTS_HELP, stages
 
 CHECKPOINTS_HELP = "checkpoints or run folders of this sample, or last"
 AUGMENT_HELP = f"comma-separated, in the order in which they act: {', '.join(AUGMENTATIONS)}; or none"
+ATTRIBUTE_HELP = "of a run with --attributes: the probability from which on an attribute is told. Default: 0.5"
 DERIVED = {
     "NUM_CLASSES": "follows from the data", "SEED": "has its own option, --seed", "NAME": "names the run folders of this sample",
-    "LEARNING_RATE": "has its own options, --lr and --stages",
+    "LEARNING_RATE": "has its own options, --lr and --stages", "NUM_ATTRIBUTES": "has its own option, --attributes",
 }  # fmt: skip
 #: Options that are parameters of Config under another name.
 AS_SETTINGS = {"deterministic": "DETERMINISTIC", "keep_last": "KEEP_LAST", "keep_best": "KEEP_BEST", "ema": "EMA_DECAY"}
@@ -46,6 +47,10 @@ def parse(arguments=None):
     train.add_argument("--fold", type=program.count, help="the fold held out for validation, from 1 to --folds")
     train.add_argument("--sample", type=program.count, help="train on so many images, classes kept even (with --folds: cut these)")
     train.add_argument("--augment", type=augmentations, help=f"{AUGMENT_HELP}. A resumed run keeps its own. Default: none")
+    train.add_argument(
+        "--attributes", action="store_true",
+        help='learn the attributes of ClassId ("6_12_44") too, on the scenes pattern and colour of the cloth; a resumed run goes on with it',
+    )  # fmt: skip
     program.add_settings(train, f"{SETTINGS_HELP}. A resumed run keeps its own", setting)
     train.set_defaults(subset=None)
 
@@ -83,6 +88,8 @@ def parse(arguments=None):
     check.add_argument("--submission", required=True, help="the .csv file")
     check.add_argument("--image", required=True, help="folder of the photos that it has to tell of")
     check.add_argument("--labels", help="label_descriptions.json: its categories and attributes are the ones there may be")
+    for telling in (detect, submit):
+        telling.add_argument("--min-attribute", type=program.share, help=ATTRIBUTE_HELP)
 
     evaluate = commands.add_parser("evaluate", help="mAP of a checkpoint, class by class")
     _add_data(evaluate)
@@ -95,6 +102,7 @@ def parse(arguments=None):
         help="test: what no fold holds (val.csv, or the validation scenes), each run and all as an ensemble. Default: val",
     )  # fmt: skip
     evaluate.add_argument("--map-limit", type=program.count, help="evaluate this many images only")
+    evaluate.add_argument("--min-attribute", type=program.share, help=ATTRIBUTE_HELP)
     options = parser.parse_args(arguments)
     options.settings = dict(getattr(options, "settings", ()))
     for option, name in AS_SETTINGS.items():

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 import cv2
+import fashion_attributes
 import numpy as np
 from fashion_config import VARIANTS
 
@@ -35,6 +36,7 @@ class Record:
     augment: list[str] = field(default_factory=list)
     settings: dict[str, Any] = field(default_factory=dict)  # parameters of Config that --set gave
     categories: list[int] | None = None  # the numbers of the classes in the data's own files, as submissions have them
+    attributes: list[list[Any]] = field(default_factory=list)  # [id, name] of each that --attributes trains
 
     def write(self, log_dir: str) -> None:
         """Write it beside the checkpoints."""
@@ -99,7 +101,8 @@ def rescaled(detections: Detections, height: int, width: int) -> Detections:
     masks = np.zeros((height, width, detections.num), bool)
     for number in range(detections.num):
         masks[:, :, number] = rescaled_mask(detections["masks"][:, :, number], height, width)
-    return Detections(rois, detections["class_ids"], detections["scores"], masks)
+    least = detections.attribute_min_confidence
+    return Detections(rois, detections["class_ids"], detections["scores"], masks, None, detections.attributes, least)
 
 
 def rescaled_mask(mask: np.ndarray, height: int, width: int) -> np.ndarray:
@@ -109,9 +112,13 @@ def rescaled_mask(mask: np.ndarray, height: int, width: int) -> np.ndarray:
     return cv2.resize(mask.astype(np.uint8) * 255, (width, height), interpolation=cv2.INTER_LINEAR) >= 128
 
 
-def as_json(path: str, detections: Detections, class_names: list[str]) -> dict:
-    """Return the detections of a photo in plain types; masks as run lengths down the columns, counted from 1."""
+def as_json(path: str, detections: Detections, class_names: list[str], attributes: list[list[Any]] = ()) -> dict:
+    """Return the detections of a photo in plain types; masks as run lengths down the columns, counted from 1.
+
+    With `attributes`, [[id, name], …] of the run, each detection has those that are told of it.
+    """
     height, width = detections.image_shape
+    told = [{"attributes": one} if attributes else {} for one in fashion_attributes.as_json(detections, attributes)]
     found = [
         {
             "class_id": int(class_id),
@@ -120,6 +127,7 @@ def as_json(path: str, detections: Detections, class_names: list[str]) -> dict:
             "box": [int(side) for side in roi],
             "EncodedPixels": rle.encode(detections["masks"][:, :, number]),
         }
+        | told[number]
         for number, (roi, class_id, score) in enumerate(
             zip(detections["rois"], detections["class_ids"], detections["scores"], strict=True)
         )

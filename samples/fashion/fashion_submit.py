@@ -54,7 +54,7 @@ def categories_of(record):
     )
 
 
-def write(path, paths, detect, categories, overwrite=False):
+def write(path, paths, detect, categories, attributes=(), overwrite=False):
     """Detect on photos one by one, write the submission, and check it.
 
     Args:
@@ -62,6 +62,7 @@ def write(path, paths, detect, categories, overwrite=False):
         paths: {ImageId: path} of the photos.
         detect: function that returns the Detections of a photo [H, W, 3], masks at any size.
         categories: {class id: category}.
+        attributes: [[id, name], …] of what the network tells of each, if it does.
         overwrite: replace the file.
 
     Raises:
@@ -73,7 +74,7 @@ def write(path, paths, detect, categories, overwrite=False):
         for number, (name, photo_path) in enumerate(paths.items(), start=1):
             photo = images.read(photo_path)
             sizes[name] = photo.shape[:2]
-            yield name, _planes(detect(photo), categories, *photo.shape[:2])
+            yield name, _planes(detect(photo), categories, attributes, *photo.shape[:2])
             if number % SAID_EVERY == 0 or number == len(paths):
                 print(f"{number} of {len(paths)} photos", flush=True)
 
@@ -93,10 +94,10 @@ def check(options):
     print(f"{options.submission}: {checked.rows} lines of {checked.images} photos; no overlaps, all runs in order and in range.")
 
 
-def _planes(found, categories, height, width):
+def _planes(found, categories, attributes, height, width):
     """Return the objects of a photo, the smallest first, each at the photo's own size."""
+    told = found.attributes_above([number for number, _ in attributes] if attributes else None)
     for number in np.argsort(found.areas, kind="stable").tolist():
         class_id = int(found["class_ids"][number])
-        # Attributes of the object go behind its category: class_text(6, (12, 44)) is "6_12_44".
-        text = write_imaterialist.class_text(categories[class_id])
+        text = write_imaterialist.class_text(categories[class_id], sorted(told[number]))
         yield write_imaterialist.Plane(class_id, text, fashion_run.rescaled_mask(found["masks"][:, :, number], height, width))

@@ -138,3 +138,13 @@ def test_models_of_other_classes_are_refused():
         ensemble.Ensemble([Model(0.9), Model(0.9, num_classes=4)])
     with pytest.raises(ValueError, match="0 models"):
         ensemble.Ensemble([])
+
+
+def test_attributes_are_the_mean_weighted_by_score():
+    mask = np.ones((10, 10, 1), bool)
+    one = Detections([[0, 0, 10, 10]], [1], [0.9], mask, attributes=[[1.0, 0.5]])
+    two = Detections([[0, 0, 10, 9]], [1], [0.3], mask, attributes=[[0.0, 0.5]])
+    fused = ensemble.fuse([one, two])
+    np.testing.assert_allclose(fused.attributes, [[0.75, 0.5]], rtol=1e-6)
+    without = Detections([[0, 0, 10, 9]], [1], [0.3], mask)
+    assert ensemble.fuse([one, without]).attributes is None

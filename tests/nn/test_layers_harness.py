@@ -9,7 +9,7 @@ from backend_tools import TENSORFLOW, arrays, compiled, gradient
 from keras import ops
 
 import mrcnn.build
-from mrcnn.nn import detections, layers, losses, mask_head, norm, roi_align, rpn, targets
+from mrcnn.nn import attribute_head, detections, layers, losses, mask_head, norm, roi_align, rpn, targets
 
 portable = pytest.mark.portable
 
@@ -105,6 +105,22 @@ CASES = {
         lambda r, b: [boxes(r, b, R), probabilities(r, b, R, K), normal(r, b, R, K, 4), meta(b)],
         [0, 1, 2],
     ),
+    "DetectionTargets_attributes": Case(
+        lambda: targets.DetectionTargets(R, 0.5, (4, 4), [0.1, 0.1, 0.2, 0.2], False),
+        lambda r, b: [
+            boxes(r, b, 12), np.tile(np.int32([1, 3, 0]), (b, 1)), boxes(r, b, N), r.random((b, 64, 32, N)) < 0.5,
+            r.integers(-1, 2, (b, N, 5)).astype("int8"),
+        ],
+        stopped=[0],
+    ),
+    "DetectionLayer_attributes": Case(
+        lambda: detections.DetectionLayer(5, 0.0, 0.5, max_log=4.0),
+        lambda r, b: [boxes(r, b, R), probabilities(r, b, R, K), normal(r, b, R, K, 4), meta(b), normal(r, b, R, 7)],
+        [0, 1, 2, 4],
+    ),
+    "MrcnnAttributeLoss": Case(
+        attribute_head.MrcnnAttributeLoss, lambda r, b: [r.integers(-1, 2, (b, R, 5)).astype("float32"), normal(r, b, R, 5)], [1]
+    ),
     "UsedRows": Case(
         mask_head.UsedRows, lambda r, b: [normal(r, b, 20, 2, 2, 3), np.tile(np.int32([2] * 9 + [0] * 11), (b, 1))], [0], box_layer=False
     ),
@@ -148,7 +164,7 @@ def flat(result):
 def test_every_layer_class_has_a_case():
     defined = {
         name
-        for module in (detections, layers, losses, mask_head, norm, roi_align, rpn, targets, mrcnn.build)
+        for module in (attribute_head, detections, layers, losses, mask_head, norm, roi_align, rpn, targets, mrcnn.build)
         for name, value in vars(module).items()
         if inspect.isclass(value) and issubclass(value, keras.layers.Layer) and value.__module__ == module.__name__
     }

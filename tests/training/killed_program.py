@@ -9,6 +9,7 @@ import signal
 import sys
 import threading
 
+import numpy as np
 import tiny
 
 
@@ -16,6 +17,18 @@ class Config(tiny.TinyConfig):
     DETERMINISTIC = True
     STEPS_PER_EPOCH = 3
     VALIDATION_STEPS = 1
+    NUM_ATTRIBUTES = 2  # the attribute head's weights and moments are resumed like all others
+
+
+class Labelled(tiny.Squares):
+    """Squares are red, discs are round."""
+
+    def __init__(self, count):
+        super().__init__(count)
+        self.attribute_names = {0: "red", 1: "round"}
+
+    def load_attributes(self, image_id):
+        return np.eye(2)
 
 
 def die() -> None:
@@ -69,7 +82,7 @@ def main(folder: str, moment: str = "batch:-1") -> None:
         model.load_initial_weights("last")
     except FileNotFoundError:
         model.load_initial_weights("none")
-    model.fit_stages(tiny.Squares(5), tiny.Squares(4), "heads:1e-2:1,all:1e-3:4:cosine", custom_callbacks=callbacks)
+    model.fit_stages(Labelled(5), Labelled(4), "heads:1e-2:1,all:1e-3:4:cosine", custom_callbacks=callbacks)
     values = b"".join(w.tobytes() for w in model.keras_model.get_weights())
     print(f"DONE {model.epoch} {hashlib.sha256(values).hexdigest()}")
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 
 import numpy as np
 import pytest
@@ -87,7 +88,7 @@ def test_a_training_that_was_killed_is_known_by_the_next(tmp_path):
     assert [entry["status"] for entry in document(tmp_path)["sessions"]] == ["cut off", "running"]
 
 
-@pytest.mark.parametrize(("name", "value"), [("NUM_CLASSES", 7), ("BACKBONE", "resnet50")])
+@pytest.mark.parametrize(("name", "value"), [("NUM_CLASSES", 7), ("BACKBONE", "resnet50"), ("NUM_ATTRIBUTES", 2)])
 def test_another_network_is_refused_and_the_file_stays(tmp_path, name, value):
     record.begin(str(tmp_path), Own(), session())
     before = (tmp_path / "config.json").read_bytes()
@@ -96,6 +97,19 @@ def test_another_network_is_refused_and_the_file_stays(tmp_path, name, value):
     with pytest.raises(ValueError, match=rf"{name} = .* another network.*set_log_dir\(\).*set {name} as it was"):
         record.begin(str(tmp_path), config, session(2))
     assert (tmp_path / "config.json").read_bytes() == before
+
+
+def test_a_run_from_before_there_were_attributes_has_none(tmp_path):
+    record.begin(str(tmp_path), Own(), session())
+    text = (tmp_path / "config.json").read_text()
+    (tmp_path / "config.json").write_text(re.sub(r' *"NUM_ATTRIBUTES": 0,\n', "", text))
+    assert "NUM_ATTRIBUTES" not in document(tmp_path)["config"]
+    record.begin(str(tmp_path), Own(), session(1))
+    (tmp_path / "config.json").write_text(re.sub(r' *"NUM_ATTRIBUTES": 0,\n', "", text))
+    config = Own()
+    config.NUM_ATTRIBUTES = 2
+    with pytest.raises(ValueError, match="NUM_ATTRIBUTES = 0, and the configuration says 2: that is another network"):
+        record.begin(str(tmp_path), config, session(2))
 
 
 def test_another_name_of_a_callable_backbone_is_let_pass(tmp_path):

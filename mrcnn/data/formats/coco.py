@@ -43,7 +43,7 @@ def read(path: str, report: Report) -> Parsed:
             photo.instances.append(_instance(entry, where, labels, photo.size, report))
         except (ValueError, TypeError) as error:
             report.bad(path, where, str(error))
-    return Parsed(list(photos.values()), labels, _folders(path))
+    return Parsed(list(photos.values()), labels, _folders(path), _attributes(content.get("attributes"), report))
 
 
 def _folders(path: str) -> list[str]:
@@ -66,6 +66,17 @@ def _labels(entries: list[Any], path: str) -> dict[int, str]:
     if not labels:
         raise ValueError(f"{path} lists no category: there is nothing to learn.")
     return labels
+
+
+def _attributes(entries: Any, report: Report) -> dict[int, str]:
+    """Names of the attributes by id, as Fashionpedia lists them; few files do, and what is broken there breaks nothing else."""
+    found: dict[int, str] = {}
+    for entry in entries if isinstance(entries, list) else ():
+        try:
+            found[_whole(entry["id"])] = str(entry["name"])
+        except (KeyError, TypeError, ValueError):
+            report.notes["attributes have no id and name, {'id': 1, 'name': …}"] += 1
+    return found
 
 
 def _photos(entries: list[Any], path: str) -> dict[Any, Photo]:

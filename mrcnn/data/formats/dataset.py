@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from mrcnn.data import attributes
 from mrcnn.data.dataset import Dataset
 from mrcnn.data.formats import photos, shapes
 from mrcnn.data.formats.parsed import Instance, Parsed, Photo, Report
@@ -21,6 +22,9 @@ class FormatDataset(Dataset):
     `image_info` of a photo holds, besides the usual: height, width, name (that the file gives it), file (which describes it) and instances, a list of
     `parsed.Instance` whose labels are the class ids of the photo's source.
 
+    Attributes of instances are what the files list: an instance that lists none has none where another of its photo does,
+    and unknown ones on a photo where no instance lists any (iMaterialist labelled a part of its photos with attributes).
+
     Attributes:
         report: what the reader left out or changed.
         attribute_names: {id: name} of what instances' attributes mean, where the source says so.
@@ -28,6 +32,7 @@ class FormatDataset(Dataset):
 
     report: Report
     attribute_names: dict[int, str]
+    _seen: dict[int, np.ndarray]  # [instances] bool of the photos decoded so far: which had a pixel
 
     def fill(
         self, found: Parsed, report: Report, source: str, classes: Classes = None, folders: Sequence[str] = (), keep_missing: bool = False
@@ -46,7 +51,7 @@ class FormatDataset(Dataset):
             FileNotFoundError: none of the photos is there.
             ValueError: a class is unknown, or every annotation broken.
         """
-        self.report, self.attribute_names = report, found.attributes
+        self.report, self.attribute_names, self._seen = report, dict(found.attributes), {}
         names = found.labels if found.labels is not None else _discovered(found.photos)
         chosen, table = _chosen(names, found.labels is not None, classes, report)
         for class_id, name in table:
@@ -60,7 +65,7 @@ class FormatDataset(Dataset):
                 continue
             size = photo.size or _size(path, report)
             if size is not None:
-                kept = _kept(photo, size, names, chosen, report)
+                kept = _kept(photo, size, names, chosen, found.attributes, report)
                 self.add_image(source, photo.id, path, height=size[0], width=size[1], name=photo.name, file=photo.file, instances=kept)
         if absent and not self.image_info:
             where = ", ".join(dict.fromkeys(places)) or f"the folder of {found.photos[0].file}"
@@ -100,6 +105,7 @@ class FormatDataset(Dataset):
         # A plane lies in one piece, and what no mask touches costs no memory.
         planes = np.zeros((len(info["instances"]), *self.mask_size(info)), bool)
         seen = np.array(self._each(lambda shape, files, place: self.paint(shape, info, planes[place], files), info), bool)
+        self._seen[image_id] = seen
         return np.moveaxis(planes if seen.all() else planes[seen], 0, -1), self.image_class_ids(image_id)[seen]
 
     def load_rles(self, image_id: int) -> tuple[list[dict[str, Any]], np.ndarray]:
@@ -110,7 +116,7 @@ class FormatDataset(Dataset):
         """
         info = self._info(image_id)
         encoded = self._each(lambda shape, files, place: self.encode(shape, info, files), info)
-        seen = rle.area_coco(encoded) > 0
+        self._seen[image_id] = seen = rle.area_coco(encoded) > 0
         return [one for one, some in zip(encoded, seen, strict=True) if some], self.image_class_ids(image_id)[seen]
 
     def image_class_ids(self, image_id: int) -> np.ndarray:
@@ -118,6 +124,19 @@ class FormatDataset(Dataset):
         info = self._info(image_id)
         ids = [self.map_source_class_id(f"{info['source']}.{one.label}") * (-1 if one.crowd else 1) for one in info["instances"]]
         return np.array(ids, np.int32)
+
+    def load_attributes(self, image_id: int) -> np.ndarray | None:
+        """Return which attributes the instances have: [N, len(attribute_names)] int8, see `mrcnn.data.attributes`; None: unknown.
+
+        Raises:
+            ValueError, FileNotFoundError: as `load_mask`.
+        """
+        info = self._info(image_id)
+        if not self.attribute_names or not any(one.attributes for one in info["instances"]):
+            return None
+        if image_id not in self._seen:
+            self.load_rles(image_id)
+        return attributes.table([one.attributes for one in info["instances"]], list(self.attribute_names))[self._seen[image_id]]
 
     def image_reference(self, image_id: int) -> str:
         """Return the photo's path, or its name where it has none."""
@@ -212,7 +231,7 @@ def _size(path: str, report: Report) -> tuple[int, int] | None:
 
 
 def _kept(
-    photo: Photo, size: tuple[int, int], names: Mapping[Any, str], chosen: Mapping[Any, Any], report: Report
+    photo: Photo, size: tuple[int, int], names: Mapping[Any, str], chosen: Mapping[Any, Any], described: Mapping[int, str], report: Report
 ) -> list[Instance]:
     """Return the instances of a photo that are wanted and have a part inside it."""
     kept = []
@@ -228,5 +247,7 @@ def _kept(
                 continue
             if leaves:
                 report.clipped.append(report.where(photo.file, instance.entry))
+            if described and any(one not in described for one in instance.attributes):
+                report.notes[f"instances have attributes that are not among the {len(described)} described, which train nothing"] += 1
             kept.append(instance._replace(label=chosen[instance.label]))
     return kept

@@ -6,7 +6,7 @@ import csv
 import json
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -77,7 +77,8 @@ def write_results(found: Mapping[int, Detections], dataset: Dataset, path: str, 
     """Write detections as a submission: ImageId (without suffix), EncodedPixels (from 1), ClassId; no pixel twice.
 
     Where masks overlap, the smaller one keeps the pixels, as in the competition's kernels. An image without a detection
-    gets the line `NOTHING_FOUND`.
+    gets the line `NOTHING_FOUND`. Detections that tell attributes get these into ClassId, "6_12_44": ids in rising order,
+    from each one's `attribute_min_confidence` on.
 
     Args:
         found: {image id in the data set: detections}; ClassId is the source's own id of a class.
@@ -87,18 +88,19 @@ def write_results(found: Mapping[int, Detections], dataset: Dataset, path: str, 
 
     Raises:
         FileExistsError: it is there, and overwrite is False.
-        ValueError: an image id is not the data set's.
+        ValueError: an image id is not the data set's, or it names another number of attributes than the detections tell.
     """
+    meanings = list(getattr(dataset, "attribute_names", None) or {})
     categories = writing.category_numbers(dataset)
-    named = ((photos.stem(str(dataset._info(image_id)["id"])), _planes(one, categories)) for image_id, one in found.items())
+    named = ((photos.stem(str(dataset._info(image_id)["id"])), _planes(one, categories, meanings)) for image_id, one in found.items())
     return write_submission(named, path, overwrite)
 
 
-def _planes(detections: Detections, categories: Mapping[int, int]) -> Iterator[Plane]:
-    encoded = detections.rles
+def _planes(detections: Detections, categories: Mapping[int, int], meanings: Sequence[int]) -> Iterator[Plane]:
+    encoded, told = detections.rles, detections.attributes_above(None if detections.attributes is None else meanings)
     for number in np.argsort(detections.areas, kind="stable").tolist():
         class_id = int(detections["class_ids"][number])
-        yield Plane(class_id, class_text(categories[class_id]), rle.decode_coco(encoded[number]))
+        yield Plane(class_id, class_text(categories[class_id], sorted(told[number])), rle.decode_coco(encoded[number]))
 
 
 def write_submission(found: Iterable[tuple[str, Iterable[Plane]]], path: str, overwrite: bool = False) -> Written:

@@ -12,7 +12,7 @@ from typing import IO, Any, NamedTuple
 import numpy as np
 
 from mrcnn import files
-from mrcnn.data import samples
+from mrcnn.data import attributes, samples
 from mrcnn.data.dataset import Dataset, rles_of
 from mrcnn.data.formats import photos, shapes
 from mrcnn.ops import rle
@@ -91,12 +91,13 @@ def objects(dataset: Dataset, image_id: int, height: int, width: int, left_out: 
         raise ValueError(
             f"Image {info['id']} is {height} px high and {width} wide, its masks {found.shape[0]} and {found.shape[1]}. They must agree."
         )
+    listed = _listed_attributes(dataset, image_id, len(found.class_ids))
     for number, class_id in enumerate(found.class_ids.tolist()):
         if class_id == 0:
             raise ValueError(f"Image {info['id']}: an instance has class id 0, the background. Ids of classes start at 1.")
         encoded = rle.encode_coco(found.masks[..., number]) if isinstance(found.masks, np.ndarray) else rle.checked_coco(found.masks[number])
         if rle.area_coco(encoded):
-            yield Object(abs(class_id), class_id < 0, shapes.CocoRuns(encoded), encoded, ())
+            yield Object(abs(class_id), class_id < 0, shapes.CocoRuns(encoded), encoded, listed[number])
         else:
             left_out["their masks are empty"] += 1
 
@@ -109,6 +110,15 @@ def _as_read(dataset: Dataset, image_id: int) -> bool:
         return rles_of(dataset, image_id) is not None
     except (ValueError, OSError):  # a broken one, which is named when it is its turn
         return True
+
+
+def _listed_attributes(dataset: Dataset, image_id: int, count: int) -> list[tuple[int, ...]]:
+    """Return the numbers of the attributes that each instance has, as far as its data set knows."""
+    ids = [one for one in getattr(dataset, "attribute_names", None) or {} if isinstance(one, int | np.integer)]
+    if not ids or len(ids) < len(dataset.attribute_names):  # no attributes, or ids that the formats can't hold
+        return [()] * count
+    table = attributes.load(dataset, image_id, count, len(ids))
+    return [tuple(int(ids[column]) for column in np.flatnonzero(row == attributes.HAS)) for row in table]
 
 
 def polygons(one: Object, height: int, width: int) -> list[np.ndarray] | None:
