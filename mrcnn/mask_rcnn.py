@@ -10,6 +10,7 @@ import numpy as np
 from mrcnn import build
 from mrcnn.config import Config
 from mrcnn.data.dataset import Dataset
+from mrcnn.inference import explain as explaining
 from mrcnn.inference import inspect, predict
 from mrcnn.log import log
 from mrcnn.results import Detections
@@ -289,13 +290,18 @@ class MaskRCNN:
 
     # --- Detection ---------------------------------------------------------------------------------------------------------
 
-    def detect(self, images: Sequence[np.ndarray], verbose: int = 0, *, lazy_masks: bool = False) -> list[Detections]:
+    def detect(
+        self, images: Sequence[np.ndarray], verbose: int = 0, *, lazy_masks: bool = False, explain: bool = False, objects: Any = None
+    ) -> list[Detections]:
         """Detect on images of any number and sizes.
 
         Args:
             images: Each [H, W, C], RGB.
             verbose: 1 prints what arrives.
             lazy_masks: True for bulk work: masks become [H, W, N] when first read, and `rles`, `to_coco` and `areas` work without them.
+            explain: True: the attribute `explain` of each result says how many boxes each stage left, see `inference.explanation.Explanation`.
+            objects: What should be found, for each image boxes [N, 4], points [N, 2], (either, class ids [N]) or None: `explain` then says at
+                which stage each one was lost.
 
         Returns:
             For each image a mapping with rois [N, 4] int32 pixels, class_ids [N] int32, scores [N] float32, masks [H, W, N] bool.
@@ -305,6 +311,10 @@ class MaskRCNN:
             TypeError: an image that is no array.
         """
         self._require_inference()
+        if explain or objects is not None:
+            return explaining.detect(
+                self._predictor, images, objects, verbose=verbose, lazy_masks=lazy_masks, random_layers=self.random_layers()
+            )  # fmt: skip
         return self._predictor.detect(images, verbose, lazy_masks=lazy_masks)
 
     def detect_molded(self, molded_images: Sequence[np.ndarray], image_metas: Sequence[np.ndarray], verbose: int = 0) -> list[Detections]:

@@ -55,12 +55,16 @@ class Detections(dict):
 
     Attributes:
         window: (y1, x1, y2, x2) of the image inside the padded network input, or None where the maker did not say.
+        explain: what became of each object on the way, from `detect(explain=True)`; else None. Of these detections: copies and
+            selections don't have it.
 
     Example:
         >>> found = Detections(rois=[[0, 0, 2, 3]], class_ids=[1], scores=[0.9], masks=np.ones((4, 5, 1), bool))
         >>> found.num, sorted(found), found["rois"].tolist()
         (1, ['class_ids', 'masks', 'rois', 'scores'], [[0, 0, 2, 3]])
     """
+
+    explain: Any = None
 
     def __init__(
         self,

@@ -1,6 +1,6 @@
 """Detection: mold the images, run the network in batches of one size, bring its answers back to the original images."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import keras
@@ -20,6 +20,10 @@ class Molded(NamedTuple):
     image: np.ndarray
     meta: np.ndarray
     window: tuple[int, int, int, int]
+
+
+#: See `Predictor.detect`.
+Watcher = Callable[[int, Molded, list[np.ndarray], Detections], None]
 
 
 def mold_image(image: np.ndarray, config: Config) -> Molded:
@@ -113,23 +117,32 @@ class Predictor:
         self._anchors: dict[tuple[int, int], tuple[np.ndarray, np.ndarray]] = {}
         self.pixel_anchors: np.ndarray | None = None
 
-    def detect(self, inputs: Sequence[np.ndarray], verbose: int = 0, *, lazy_masks: bool = False) -> list[Detections]:
+    def checked(self, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """Return the images as arrays [H, W, C].
+
+        Raises:
+            ValueError, TypeError: it is no list of images.
+        """
+        if inputs is None:
+            raise ValueError("detect takes a list of images; got None.")
+        if isinstance(inputs, np.ndarray) and inputs.ndim == 3:
+            raise ValueError(f"detect takes a list of images; got one array of shape {inputs.shape}. Pass [image].")
+        return [images.check(image, i, self.config.IMAGE_CHANNEL_COUNT) for i, image in enumerate(inputs)]
+
+    def detect(self, inputs: Sequence[np.ndarray], verbose: int = 0, *, lazy_masks: bool = False, watch: Watcher | None = None) -> list[Detections]:
         """Detect on images of any number and sizes, in batches of BATCH_SIZE images of equal molded size.
 
         Args:
             inputs: Images [H, W, C], RGB.
             verbose: 1 prints what arrives.
             lazy_masks: Leave the masks as the network gives them until somebody reads them.
+            watch: Called for each image with its number, molded form, the network's seven answers for it and the detections made of them.
 
         Returns:
             Detections of each image, in order.
         """
         config = self.config
-        if inputs is None:
-            raise ValueError("detect takes a list of images; got None.")
-        if isinstance(inputs, np.ndarray) and inputs.ndim == 3:
-            raise ValueError(f"detect takes a list of images; got one array of shape {inputs.shape}. Pass [image].")
-        checked = [images.check(image, i, config.IMAGE_CHANNEL_COUNT) for i, image in enumerate(inputs)]
+        checked = self.checked(inputs)
         if verbose:
             log(f"Processing {len(checked)} images")
             for image in checked:
@@ -142,6 +155,8 @@ class Predictor:
                 unmolded = unmold if lazy_masks else unmold_detections
                 parts = unmolded(outputs[0][row], outputs[3][row], checked[i].shape, item.image.shape, item.window)
                 results[i] = Detections(*parts, window=item.window)
+                if watch is not None:
+                    watch(i, item, [output[row] for output in outputs], results[i])
         return results
 
     def detect_molded(self, molded: np.ndarray, metas: np.ndarray, verbose: int = 0) -> list[Detections]:
