@@ -216,11 +216,12 @@ def detect(
     images = predictor.checked(inputs)
     wanted = read_objects(objects, [image.shape for image in images], predictor.config.NUM_CLASSES)
 
-    def watch(number: int, molded: predict.Molded, outputs: list[np.ndarray], found: Detections) -> None:
-        frame = Frame(images[number].shape[:2], molded.image.shape[:2], molded.window)
-        found.explain = explain(predictor.model, outputs, predictor.anchors(molded.image.shape), frame, wanted[number], random_layers)
-
-    return predictor.detect(images, verbose, lazy_masks=lazy_masks, watch=watch)
+    results: list[Detections | None] = [None] * len(images)
+    for i, molded, outputs in predictor.answers(images, verbose):
+        results[i] = found = predict.to_detections(outputs, molded, images[i].shape, lazy_masks=lazy_masks)
+        frame = Frame(images[i].shape[:2], molded.image.shape[:2], molded.window)
+        found.explain = explain(predictor.model, outputs, predictor.anchors(molded.image.shape), frame, wanted[i], random_layers)
+    return results
 
 
 def explain(

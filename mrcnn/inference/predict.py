@@ -1,6 +1,6 @@
 """Detection: mold the images, run the network in batches of one size, bring its answers back to the original images."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import keras
@@ -20,10 +20,6 @@ class Molded(NamedTuple):
     image: np.ndarray
     meta: np.ndarray
     window: tuple[int, int, int, int]
-
-
-#: See `Predictor.detect`.
-Watcher = Callable[[int, Molded, list[np.ndarray], Detections], None]
 
 
 def mold_image(image: np.ndarray, config: Config) -> Molded:
@@ -104,6 +100,12 @@ def unmold(
     return pixels, class_ids, scores, SmallMasks(small, pixels, tuple(original_image_shape[:2]))
 
 
+def to_detections(outputs: Sequence[np.ndarray], molded: Molded, image_shape: Sequence[int], *, lazy_masks: bool) -> Detections:
+    """Make detections of the network's answers for one image, [D, 6] detections first and [D, h, w, K] masks fourth."""
+    unmolded = unmold if lazy_masks else unmold_detections
+    return Detections(*unmolded(outputs[0], outputs[3], image_shape, molded.image.shape, molded.window), window=molded.window)
+
+
 class Predictor:
     """Runs an inference network on any list of images.
 
@@ -129,35 +131,39 @@ class Predictor:
             raise ValueError(f"detect takes a list of images; got one array of shape {inputs.shape}. Pass [image].")
         return [images.check(image, i, self.config.IMAGE_CHANNEL_COUNT) for i, image in enumerate(inputs)]
 
-    def detect(self, inputs: Sequence[np.ndarray], verbose: int = 0, *, lazy_masks: bool = False, watch: Watcher | None = None) -> list[Detections]:
+    def detect(self, inputs: Sequence[np.ndarray], verbose: int = 0, *, lazy_masks: bool = False) -> list[Detections]:
         """Detect on images of any number and sizes, in batches of BATCH_SIZE images of equal molded size.
 
         Args:
             inputs: Images [H, W, C], RGB.
             verbose: 1 prints what arrives.
             lazy_masks: Leave the masks as the network gives them until somebody reads them.
-            watch: Called for each image with its number, molded form, the network's seven answers for it and the detections made of them.
 
         Returns:
             Detections of each image, in order.
         """
-        config = self.config
         checked = self.checked(inputs)
+        results: list[Detections | None] = [None] * len(checked)
+        for i, molded, outputs in self.answers(checked, verbose):
+            results[i] = to_detections(outputs, molded, checked[i].shape, lazy_masks=lazy_masks)
+        return results
+
+    def answers(self, checked: Sequence[np.ndarray], verbose: int = 0) -> Iterator[tuple[int, Molded, list[np.ndarray]]]:
+        """Run the network, and yield for each image its number, its molded form and the network's answers for it; batch by batch, so in any order.
+
+        Args:
+            checked: As `checked` returns them.
+            verbose: 1 prints what arrives.
+        """
         if verbose:
             log(f"Processing {len(checked)} images")
             for image in checked:
                 log("image", image)
-        results: list[Detections | None] = [None] * len(checked)
         for places in self._groups(checked):
-            molded = [mold_image(checked[i], config) for i in places]
+            molded = [mold_image(checked[i], self.config) for i in places]
             outputs = self.predict(np.stack([m.image for m in molded]), np.stack([m.meta for m in molded]), verbose)
             for row, (i, item) in enumerate(zip(places, molded, strict=True)):
-                unmolded = unmold if lazy_masks else unmold_detections
-                parts = unmolded(outputs[0][row], outputs[3][row], checked[i].shape, item.image.shape, item.window)
-                results[i] = Detections(*parts, window=item.window)
-                if watch is not None:
-                    watch(i, item, [output[row] for output in outputs], results[i])
-        return results
+                yield i, item, [output[row] for output in outputs]
 
     def detect_molded(self, molded: np.ndarray, metas: np.ndarray, verbose: int = 0) -> list[Detections]:
         """Detect on molded images of one size, [B, H, W, C] float32 with their metas [B, 12 + K]; boxes and masks are in their pixels."""
