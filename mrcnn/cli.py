@@ -184,6 +184,7 @@ def _add_data(parser: argparse.ArgumentParser, *, required: bool) -> None:
     parser.add_argument("--format", required=required, help="of the annotations: coco, via, labelme, …; one of mrcnn.data.formats.FORMATS")
     parser.add_argument("--data", required=required, metavar="PATH", help="annotations, a file or a folder")
     parser.add_argument("--images", metavar="DIR", help="folder of the photos, where the format doesn't say")
+    _add_reading(parser)
     parser.add_argument("--limit", type=_count, metavar="N", help="look at so many images, drawn by --seed")
     parser.add_argument("--seed", type=int, default=0, help="of that draw, and of halves. Default: 0")
 

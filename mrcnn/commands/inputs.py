@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mrcnn.data import formats
+from mrcnn.data.formats import convert
 from mrcnn.doctor.command import make_config
 
 if TYPE_CHECKING:
@@ -16,12 +17,13 @@ if TYPE_CHECKING:
 
 
 def dataset(options: argparse.Namespace) -> tuple[Any, list[int]]:
-    """Load the data set of --format, --data and --images; returns it with the ids of --limit images, drawn by --seed.
+    """Load the data set of --format, --data, --images, --class and --option; returns it with the ids of --limit images, drawn by --seed.
 
     Raises:
         OSError, ValueError: it can't be read.
     """
-    data = formats.load(options.format, options.data, images=options.images)
+    classes, own = convert.read_classes(options.classes), convert.read_options(options.options)
+    data = formats.load(options.format, options.data, images=options.images, classes=classes, **own)
     ids = [int(i) for i in data.image_ids]
     if options.limit and options.limit < len(ids):
         ids = sorted(np.random.default_rng(options.seed).choice(ids, options.limit, replace=False).tolist())

@@ -44,5 +44,5 @@ def save(model, data, ids, weights: str, output: str | None = None, **how) -> st
     path = output or thresholds.beside(weights)
     facts = {"weights": os.path.basename(weights), **how}
     tuning.to_thresholds(tuned, data.class_names, fetch.digest(weights, "sha256"), **facts).save(path)
-    print(f"\n{path}\nmodel.detect(images, thresholds=model.load_thresholds()) uses it.")
+    print(f"\n{path}\nmodel.detect(images, thresholds=model.load_thresholds({repr(output) if output else ''})) uses it.")
     return path

@@ -36,6 +36,20 @@ class Candidates(NamedTuple):
         return Candidates(*(values[indices] for values in self))
 
 
+def require_hard_suppression(layer: DetectionLayer) -> None:
+    """Refuse a network that lowers scores in place of dropping boxes, or suppresses across classes: `chosen` does neither.
+
+    Raises:
+        ValueError: says which parameter.
+    """
+    # Asked for with a default: a DetectionLayer without these attributes does neither.
+    method, per_class = getattr(layer, "nms_method", "hard"), getattr(layer, "nms_per_class", True)
+    if method != "hard":
+        raise ValueError(f"DETECTION_NMS_METHOD = {method!r}: explain, tune and thresholds know the 'hard' one only.")
+    if not per_class:
+        raise ValueError("DETECTION_NMS_PER_CLASS = False: explain, tune and thresholds know suppression within each class only.")
+
+
 def of_image(layer: DetectionLayer, rois: np.ndarray, probs: np.ndarray, deltas: np.ndarray, window: np.ndarray) -> Candidates:
     """Find the candidates of one image; the arithmetic on boxes is the network's own.
 

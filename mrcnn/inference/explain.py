@@ -212,7 +212,11 @@ def detect(
         objects: See `read_objects`.
         verbose, lazy_masks: As there.
         random_layers: Layers that were never loaded or trained.
+
+    Raises:
+        ValueError: objects of another form, or a network with soft suppression or one across classes.
     """
+    heads.require_hard_suppression(predictor.model.get_layer("mrcnn_detection"))
     images = predictor.checked(inputs)
     wanted = read_objects(objects, [image.shape for image in images], predictor.config.NUM_CLASSES)
 
@@ -344,7 +348,9 @@ class _Tracer:
 
     def _suppressor(self, candidate: int, number: int) -> dict[str, Any]:
         found, better = self.seen.candidates, int(self.seen.suppressed_by[candidate])
+        shows = np.flatnonzero(self.shown == better)
         return {
+            "by_object_iou": float(self.overlaps[better, number]), "by_shows": int(shows[0]) if len(shows) else None,
             "detection": self.seen.detections.get(better), "by_class_id": int(found.class_ids[better]), "by_score": float(found.scores[better]),
             "by_iou": float(boxes.iou(found.boxes[[candidate]], found.boxes[[better]])[0, 0]), "threshold": float(self.detection.nms_threshold),
             **self._of(candidate, number),

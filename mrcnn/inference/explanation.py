@@ -44,6 +44,7 @@ class Fate:
             class_names: Name of each class id, background first; None: ids are shown.
         """
         text = _WHY[self.stage](self.numbers, lambda class_id: _name(class_id, class_names))
+        text = text.replace("IoU 1.00", "it holds the point") if len(self.place) == 2 else text
         if "other_detection" in self.numbers:
             n = self.numbers
             text += f" Detection {n['other_detection']} covers it as {_name(n['other_class_id'], class_names)}, score {n['other_score']:.3f}."
@@ -210,7 +211,8 @@ def _class_nms_why(n: dict[str, Any], name: Callable[[int], str]) -> str:
     by = f"detection {n['detection']}" if n["detection"] is not None else "a better one that is not among the detections"
     return (
         f"Its best candidate ({name(n['class_id'])}, score {n['score']:.3f}, IoU {n['iou']:.2f}) overlaps {by} ({name(n['by_class_id'])}, score "
-        f"{n['by_score']:.3f}) by {n['by_iou']:.2f}, more than DETECTION_NMS_THRESHOLD = {n['threshold']:g}."
+        f"{n['by_score']:.3f}) by {n['by_iou']:.2f}, more than DETECTION_NMS_THRESHOLD = {n['threshold']:g}. That one "
+        + (f"overlaps the object by {n['by_object_iou']:.2f}." if n["by_shows"] is None else f"shows object {n['by_shows']}.")
     )
 
 
@@ -272,7 +274,11 @@ _ADVICE: dict[str, Callable[[dict[str, Any]], str]] = {
     ),
     "box": lambda n: f"The box head has not learned it: {_TRAIN}.",
     "confidence": lambda n: f"Set DETECTION_MIN_CONFIDENCE = {_below(n['score']):g} or less.",
-    "class_nms": lambda n: f"Set DETECTION_NMS_THRESHOLD above {n['by_iou']:.2f}.",
+    "class_nms": lambda n: (
+        f"Two objects lie close: set DETECTION_NMS_THRESHOLD above {n['by_iou']:.2f}."
+        if n["by_shows"] is not None
+        else f"A worse box had the better score: {_TRAIN}."
+    ),
     "max_count": lambda n: f"Set DETECTION_MAX_INSTANCES = {n['rank']} or more, or DETECTION_MIN_CONFIDENCE higher.",
     "area": lambda n: "Nothing to set: the box head moved it to the border, or made it a line.",
     "found": lambda n: "",

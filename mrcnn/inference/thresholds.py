@@ -161,4 +161,4 @@ def cut_at(small: SmallMasks, thresholds: np.ndarray) -> SmallMasks:
         thresholds: [N], above 0.
     """
     factors = (0.5 / np.asarray(thresholds, np.float64)).astype(np.float32)
-    return small._replace(masks=small.masks * factors[:, None, None])
+    return SmallMasks(small.masks * factors[:, None, None], small.boxes, small.image_shape)

@@ -23,10 +23,14 @@ class TwoParts:
     Attributes:
         predictor: Of the first part; its answers are rois [R, 4], mrcnn_class [R, K], mrcnn_bbox [R, K, 4] and the pyramid that masks are cut from.
         max_instances, min_confidence, nms_threshold: Of the network's DetectionLayer.
+
+    Raises:
+        ValueError: the network has soft suppression, or one across classes.
     """
 
     def __init__(self, model: keras.Model, config: Config):
         self._detection = model.get_layer("mrcnn_detection")
+        candidates.require_hard_suppression(self._detection)
         rois, meta, *pyramid = model.get_layer("roi_align_mask").input
         class_ids = model.get_layer("mask_used_rows").input[1]
         first = keras.Model(model.inputs, [*self._detection.input[:3], *pyramid])

@@ -120,7 +120,15 @@ def test_class_nms_names_the_detection_that_suppresses():
     assert first.stage == "found" and second.stage == "class_nms"
     numbers = second.numbers
     assert (numbers["detection"], numbers["by_score"], numbers["score"]) == pytest.approx((0, 0.9, 0.8))
+    assert numbers["by_shows"] == 0 and "That one shows object 0." in second.why()
     assert numbers["by_iou"] == pytest.approx(35 / 43) and "DETECTION_NMS_THRESHOLD above 0.81" in second.advice
+
+
+def test_class_nms_tells_a_worse_box_of_the_same_object_from_another_object():
+    low, object_box = (20, 10, 60, 40), (12, 10, 45, 40)  # IoU of low 25 / 48, of LEFT 33 / 40
+    (fate,) = fates([(low, 0.9), (LEFT, 0.8)], [(SURE, (26, 10, 66, 40)), ((0.2, 0.8, 0),)], [object_box], nms=0.2)
+    assert fate.stage == "class_nms" and fate.numbers["by_shows"] is None and fate.numbers["by_object_iou"] == pytest.approx(19 / 54, abs=0.01)
+    assert "overlaps the object by 0.35." in fate.why() and "worse box had the better score" in fate.advice
 
 
 def test_max_count_says_the_rank():
@@ -136,6 +144,7 @@ def test_a_photo_squeezed_to_a_line_loses_its_detections_for_area():
 
 def test_points_are_found_by_the_box_that_holds_them():
     inside, outside = fates([(LEFT, 0.9)], [(SURE,)], [(11, 39), (95, 95)])
+    assert inside.why() == "Detection 0: class 1, score 0.900, it holds the point."
     assert (inside.stage, outside.stage) == ("found", "anchors") and outside.why() == "No anchor holds the point."
     assert fates([(LEFT, 0.9)], [(NOTHING,)], [(50, 20)])[0].stage == "anchors"  # y2 lies outside
     assert fates([(LEFT, 0.9)], [(NOTHING,)], [(49, 20)])[0].stage == "class"
@@ -297,6 +306,13 @@ def test_candidates_and_choice_are_those_of_the_networks_last_layer(confidence, 
     np.testing.assert_array_equal(rows[:, 5], found.scores)
     np.testing.assert_allclose(rows[:, :4], found.boxes, atol=1e-6)
     assert (by >= 0).sum() > 10
+
+
+@pytest.mark.parametrize(("name", "value"), [("nms_method", "linear"), ("nms_per_class", False)])
+def test_suppression_of_another_kind_is_refused(name, value):
+    candidates.require_hard_suppression(DetectionLayer(3, 0.5, 0.3))
+    with pytest.raises(ValueError, match=f"DETECTION_{name.upper()} = {value!r}"):
+        candidates.require_hard_suppression(SimpleNamespace(**{name: value}))
 
 
 def test_candidates_choose_by_values_of_each_class():
