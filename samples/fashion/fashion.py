@@ -138,6 +138,8 @@ def evaluate(options):
 
         return plans[number].subset(options.subset, load)
 
+    if options.tune and (len(checkpoints) > 1 or options.subset != "val"):
+        raise ValueError("--tune chooses the thresholds of one run, on its validation images: give one of --weights, and --subset val.")
     if len(records) > 1:
         fashion_splits.require_one_split(checkpoints, records)
     if options.subset == "test":
@@ -164,6 +166,11 @@ def _evaluate_one(checkpoint, model, dataset, options):
         print(f"{dataset.class_names[class_id]:24} AP {precision:.3f}   {result.num_instances[class_id]:5} instances")
     print(f"\nmAP, class-wise: {result.map:.4f}   per-image mean: {result.per_image:.4f}")
     print(fashion_run.interval_line("mAP", gathered))
+    if options.tune:
+        from mrcnn.commands import tune
+
+        print()
+        tune.save(model, dataset, dataset.image_ids[: options.map_limit], checkpoint)
 
 
 def _runs(options):

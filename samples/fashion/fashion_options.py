@@ -96,6 +96,7 @@ def parse(arguments=None):
         help="test: what no fold holds (val.csv, or the validation scenes), each run and all as an ensemble. Default: val",
     )  # fmt: skip
     evaluate.add_argument("--map-limit", type=_count, help="evaluate this many images only")
+    evaluate.add_argument("--tune", action="store_true", help="also choose thresholds of each class, kept beside the checkpoint")
     options = parser.parse_args(arguments)
     options.settings = dict(getattr(options, "settings", ()))
     for option, name in AS_SETTINGS.items():
