@@ -159,8 +159,8 @@ def _add_explain(commands: argparse._SubParsersAction) -> None:
     parser.add_argument("photos", nargs="*", metavar="PHOTO", help="photos; or a data set with --format and --data, whose objects are looked for")
     _add_network(parser)
     _add_data(parser, required=False)
-    parser.add_argument("--box", type=_numbers(4), action="append", default=[], metavar="Y1,X1,Y2,X2[,CLASS]", help="look for it (pixels); repeat it")
-    parser.add_argument("--point", type=_numbers(2), action="append", default=[], metavar="Y,X[,CLASS]", help="likewise, what lies at a pixel")
+    parser.add_argument("--box", type=_place(4), action="append", default=[], metavar="Y1,X1,Y2,X2[,CLASS]", help="look for it (pixels); repeat it")
+    parser.add_argument("--point", type=_place(2), action="append", default=[], metavar="Y,X[,CLASS]", help="likewise, what lies at a pixel")
     parser.add_argument("--list", action="store_true", help="of a data set: also each lost object")
     parser.set_defaults(run=_explain)
 
@@ -189,7 +189,7 @@ def _add_data(parser: argparse.ArgumentParser, *, required: bool) -> None:
     parser.add_argument("--seed", type=int, default=0, help="of that draw, and of halves. Default: 0")
 
 
-def _numbers(count: int) -> Callable[[str], list[float]]:
+def _place(count: int) -> Callable[[str], list[float]]:
     """Return a reader of so many numbers with commas between, and perhaps a class id."""
 
     def read(text: str) -> list[float]:

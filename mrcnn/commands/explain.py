@@ -26,9 +26,10 @@ def _of_photos(options: argparse.Namespace) -> int:
 
     if options.box and options.point:
         raise ValueError("Give boxes or points, not both in one call.")
-    model = inputs.network(options, None)
+    model = inputs.network(options)
     for path in options.photos:
-        (found,) = model.detect([images.read(path)], explain=True, objects=[_objects(options.box or options.point, 4 if options.box else 2)])
+        photo = images.read(path, model.config.IMAGE_CHANNEL_COUNT)
+        (found,) = model.detect([photo], explain=True, objects=[_objects(options.box or options.point, 4 if options.box else 2)])
         print(f"{path}\n{found.explain}\n")
     return 0
 
@@ -45,7 +46,7 @@ def _objects(asked: list[list[float]], sides: int):
 
 def _of_data(options: argparse.Namespace) -> int:
     data, ids = inputs.dataset(options)
-    model = inputs.network(options, data.num_classes)
+    model = inputs.network(options, data)
     print(of_dataset(model, data, ids, each=options.list))
     return 0
 

@@ -30,23 +30,26 @@ def dataset(options: argparse.Namespace) -> tuple[Any, list[int]]:
     return data, ids
 
 
-def network(options: argparse.Namespace, num_classes: int | None) -> MaskRCNN:
+def network(options: argparse.Namespace, data: Any = None) -> MaskRCNN:
     """Build the network of --config and --set, and load --weights.
 
     Args:
         options: The command's words.
-        num_classes: Of the data, background included; taken where there is no --config. None: it must be set.
+        data: Data set that it shall see; its classes say NUM_CLASSES where there is no --config, and its photos are read with the network's channels
+            from now on. None: NUM_CLASSES must be set.
 
     Raises:
         OSError, ValueError: configuration or weights don't fit, or can't be read.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    settings = dict(options.settings)
+    settings, num_classes = dict(options.settings), None if data is None else data.num_classes
     if num_classes is None and options.config is None and "NUM_CLASSES" not in settings:
         raise ValueError("Without --config and --data nothing says how many classes there are: pass --config FILE.py:CLASS or --set NUM_CLASSES=81.")
     config = make_config(options.config, settings, num_classes or settings.get("NUM_CLASSES", 1))
     if num_classes is not None and config.NUM_CLASSES != num_classes:
         raise ValueError(f"The data have {num_classes} classes with background, the configuration NUM_CLASSES = {config.NUM_CLASSES}.")
+    if data is not None and config.IMAGE_CHANNEL_COUNT in (1, 3, 4):
+        data.channels = config.IMAGE_CHANNEL_COUNT
 
     from mrcnn.mask_rcnn import MaskRCNN
 

@@ -16,7 +16,7 @@ def run(options: argparse.Namespace) -> int:
         OSError, ValueError: network or data can't be read or don't fit.
     """
     data, ids = inputs.dataset(options)
-    model = inputs.network(options, data.num_classes)
+    model = inputs.network(options, data)
     save(model, data, ids, options.weights, options.output, ious=options.iou, min_instances=options.min_instances, seed=options.seed)
     return 0
 

@@ -248,7 +248,7 @@ def test_tune_writes_thresholds_beside_the_weights_and_load_thresholds_finds_the
 @pytest.fixture
 def loaded(model, monkeypatch):
     """Commands get the network that is there, whatever their words say."""
-    monkeypatch.setattr(inputs, "network", lambda options, num_classes: model)
+    monkeypatch.setattr(inputs, "network", lambda options, data=None: model)
 
 
 def test_explain_counts_the_objects_of_a_data_set_by_stage(on_disk, loaded, capsys):
