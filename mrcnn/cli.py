@@ -5,7 +5,7 @@ Each command imports what it needs when it runs, so that --help answers at once.
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 
@@ -35,6 +35,8 @@ def _parser() -> argparse.ArgumentParser:
     _add_doctor(commands)
     _add_detect(commands)
     _add_evaluate(commands)
+    _add_tune(commands)
+    _add_explain(commands)
     return parser
 
 
@@ -247,6 +249,72 @@ def _numbers(text: str) -> list[float]:
         return [float(part) for part in text.split(",")]
     except ValueError:
         raise argparse.ArgumentTypeError(f"{text!r}: write a number, or several with commas between") from None
+
+
+def _add_tune(commands: argparse._SubParsersAction) -> None:
+    parser = commands.add_parser("tune", help="choose score, NMS, mask and area thresholds of each class on a validation set; see docs/thresholds.md")
+    _add_network(parser)
+    _add_data(parser, required=True)
+    parser.add_argument("--output", metavar="FILE", help="the thresholds. Default: beside the weights, WEIGHTS.thresholds.json")
+    parser.add_argument("--iou", nargs="+", type=float, default=[0.5, 0.75], help="IoU of masks that F1 is averaged over. Default: 0.5 0.75")
+    parser.add_argument("--min-instances", type=_count, default=20, metavar="N", help="a class with fewer takes what all share. Default: 20")
+    parser.set_defaults(run=_tune)
+
+
+def _tune(options: argparse.Namespace) -> int:
+    from mrcnn.commands import tune
+
+    return tune.run(options)
+
+
+def _add_explain(commands: argparse._SubParsersAction) -> None:
+    parser = commands.add_parser("explain", help="say at which stage of detection objects are lost; see docs/explain.md")
+    parser.add_argument("photos", nargs="*", metavar="PHOTO", help="photos; or a data set with --format and --data, whose objects are looked for")
+    _add_network(parser)
+    _add_data(parser, required=False)
+    parser.add_argument("--box", type=_place(4), action="append", default=[], metavar="Y1,X1,Y2,X2[,CLASS]", help="look for it (pixels); repeat it")
+    parser.add_argument("--point", type=_place(2), action="append", default=[], metavar="Y,X[,CLASS]", help="likewise, what lies at a pixel")
+    parser.add_argument("--list", action="store_true", help="of a data set: also each lost object")
+    parser.set_defaults(run=_explain)
+
+
+def _explain(options: argparse.Namespace) -> int:
+    from mrcnn.commands import explain
+
+    return explain.run(options)
+
+
+def _add_network(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--weights", required=True, metavar="FILE", help="the trained .h5 file")
+    parser.add_argument("--config", metavar="FILE.py:CLASS", help="your subclass of Config. The file is run. Default: the library's Config")
+    parser.add_argument(
+        "--set", dest="settings", type=_setting, action="append", default=[], metavar="NAME=VALUE",
+        help="a parameter of mrcnn.config.Config, such as IMAGE_MAX_DIM=512; may come several times",
+    )  # fmt: skip
+
+
+def _add_data(parser: argparse.ArgumentParser, *, required: bool) -> None:
+    parser.add_argument("--format", required=required, help="of the annotations: coco, via, labelme, …; one of mrcnn.data.formats.FORMATS")
+    parser.add_argument("--data", required=required, metavar="PATH", help="annotations, a file or a folder")
+    parser.add_argument("--images", metavar="DIR", help="folder of the photos, where the format doesn't say")
+    _add_reading(parser)
+    parser.add_argument("--limit", type=_count, metavar="N", help="look at so many images, drawn by --seed")
+    parser.add_argument("--seed", type=int, default=0, help="of that draw, and of halves. Default: 0")
+
+
+def _place(count: int) -> Callable[[str], list[float]]:
+    """Return a reader of so many numbers with commas between, and perhaps a class id."""
+
+    def read(text: str) -> list[float]:
+        try:
+            numbers = [float(part) for part in text.split(",")]
+        except ValueError:
+            numbers = []
+        if len(numbers) not in (count, count + 1) or (len(numbers) > count and not numbers[-1].is_integer()):
+            raise argparse.ArgumentTypeError(f"{text!r}: write {count} numbers with commas between, in pixels, and a class id if you like")
+        return numbers
+
+    return read
 
 
 def _setting(text: str) -> tuple[str, Any]:

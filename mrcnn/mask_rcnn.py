@@ -11,7 +11,8 @@ from mrcnn import build
 from mrcnn.config import Config
 from mrcnn.data.dataset import Dataset
 from mrcnn.evaluation.evaluation import Evaluation
-from mrcnn.inference import inspect, judge, predict
+from mrcnn.inference import detector, inspect, judge, predict
+from mrcnn.inference import thresholds as class_thresholds
 from mrcnn.log import log
 from mrcnn.results import Detections
 from mrcnn.training import compilation, determinism, layer_groups, runs, session, trainer
@@ -43,7 +44,7 @@ class MaskRCNN:
         self.mode, self.config, self.model_dir = mode, config, os.fspath(model_dir)
         self.allow_random_weights = False
         self.keras_model = self.build(mode, config)
-        self._predictor = predict.Predictor(self.keras_model, config)
+        self._predictor = detector.Detector(self.keras_model, config)
         self._random = inspect.Fingerprint(self.keras_model)
         self._compilation = compilation.Compilation()
         self._session = session.Session()
@@ -290,13 +291,20 @@ class MaskRCNN:
 
     # --- Detection ---------------------------------------------------------------------------------------------------------
 
-    def detect(self, images: Sequence[np.ndarray], verbose: int = 0, *, lazy_masks: bool = False) -> list[Detections]:
+    def detect(
+        self, images: Sequence[np.ndarray], verbose: int = 0, *, lazy_masks: bool = False, explain: bool = False, objects: Any = None,
+        thresholds: class_thresholds.Thresholds | None = None,
+    ) -> list[Detections]:  # fmt: skip
         """Detect on images of any number and sizes.
 
         Args:
             images: Each [H, W, C], RGB.
             verbose: 1 prints what arrives.
             lazy_masks: True for bulk work: masks become [H, W, N] when first read, and `rles`, `to_coco` and `areas` work without them.
+            explain: True: the attribute `explain` of each result says how many boxes each stage left, see `inference.explanation.Explanation`.
+            objects: What should be found, for each image boxes [N, 4], points [N, 2], (either, class ids [N]) or None: `explain` then says at
+                which stage each one was lost.
+            thresholds: What `load_thresholds` returned, in place of DETECTION_MIN_CONFIDENCE and DETECTION_NMS_THRESHOLD.
 
         Returns:
             For each image a mapping with rois [N, 4] int32 pixels, class_ids [N] int32, scores [N] float32, masks [H, W, N] bool.
@@ -306,7 +314,21 @@ class MaskRCNN:
             TypeError: an image that is no array.
         """
         self._require_inference()
-        return self._predictor.detect(images, verbose, lazy_masks=lazy_masks)
+        return self._predictor.detect_asked(
+            images, verbose, lazy_masks=lazy_masks, explain=explain, objects=objects, thresholds=thresholds, random_layers=self.random_layers
+        )  # fmt: skip
+
+    def load_thresholds(self, path: str | os.PathLike[str] | None = None) -> class_thresholds.Thresholds:
+        """Read thresholds that `python -m mrcnn tune` chose, for `detect(thresholds=…)`; by themselves they change nothing.
+
+        Args:
+            path: Of the file. None: that beside the weights that were loaded.
+
+        Raises:
+            FileNotFoundError: there is no such file.
+            ValueError: it is no such file, of other classes, or was tuned for other weights.
+        """
+        return class_thresholds.load_for(self._report and self._report.path, path, self.config.NUM_CLASSES)
 
     def evaluate(self, dataset: Dataset, *, output: str | os.PathLike[str] | None = None, verbose: int = 1, **how: Any) -> Evaluation:
         """Detect on a data set, in order, and measure: COCO's figures, mAP, F1, confusion, PQ, mIoU; see `inference.judge.evaluate`.

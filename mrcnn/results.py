@@ -36,6 +36,8 @@ class Detections(dict):
         attributes: [N, A] float32 probabilities of each detection's attributes, or None where the network has no head for
             them (Config.NUM_ATTRIBUTES).
         attribute_min_confidence: probability from which on an attribute is said of a detection.
+        explain: what became of each object on the way, from `detect(explain=True)`; else None. Of these detections: copies and
+            selections don't have it.
 
     Example:
         >>> found = Detections(rois=[[0, 0, 2, 3]], class_ids=[1], scores=[0.9], masks=np.ones((4, 5, 1), bool))
@@ -45,6 +47,7 @@ class Detections(dict):
 
     attributes: np.ndarray | None = None
     attribute_min_confidence: float = 0.5
+    explain: Any = None
 
     def __init__(
         self,
@@ -78,12 +81,7 @@ class Detections(dict):
     @classmethod
     def empty(cls, height: int, width: int) -> Detections:
         """Return the detections of an image of this size in which nothing was found."""
-        return cls(
-            rois=np.zeros((0, 4), np.int32),
-            class_ids=np.zeros(0, np.int32),
-            scores=np.zeros(0, np.float32),
-            masks=np.zeros((height, width, 0), bool),
-        )
+        return cls(np.zeros((0, 4)), np.zeros(0), np.zeros(0), np.zeros((height, width, 0), bool))
 
     @classmethod
     def from_mapping(cls, mapping: Mapping[str, np.ndarray]) -> Detections:

@@ -1,6 +1,6 @@
 """Detection: mold the images, run the network in batches of one size, bring its answers back to the original images."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import keras
@@ -120,6 +120,18 @@ class Predictor:
         self._anchors: dict[tuple[int, int], tuple[np.ndarray, np.ndarray]] = {}
         self.pixel_anchors: np.ndarray | None = None
 
+    def checked(self, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """Return the images as arrays [H, W, C].
+
+        Raises:
+            ValueError, TypeError: it is no list of images.
+        """
+        if inputs is None:
+            raise ValueError("detect takes a list of images; got None.")
+        if isinstance(inputs, np.ndarray) and inputs.ndim == 3:
+            raise ValueError(f"detect takes a list of images; got one array of shape {inputs.shape}. Pass [image].")
+        return [images.check(image, i, self.config.IMAGE_CHANNEL_COUNT) for i, image in enumerate(inputs)]
+
     def detect(self, inputs: Sequence[np.ndarray], verbose: int = 0, *, lazy_masks: bool = False) -> list[Detections]:
         """Detect on images of any number and sizes, in batches of BATCH_SIZE images of equal molded size.
 
@@ -131,24 +143,28 @@ class Predictor:
         Returns:
             Detections of each image, in order.
         """
-        config = self.config
-        if inputs is None:
-            raise ValueError("detect takes a list of images; got None.")
-        if isinstance(inputs, np.ndarray) and inputs.ndim == 3:
-            raise ValueError(f"detect takes a list of images; got one array of shape {inputs.shape}. Pass [image].")
-        checked = [images.check(image, i, config.IMAGE_CHANNEL_COUNT) for i, image in enumerate(inputs)]
+        checked = self.checked(inputs)
+        results: list[Detections | None] = [None] * len(checked)
+        for i, molded, outputs in self.answers(checked, verbose):
+            results[i] = self.to_detections(outputs, molded, checked[i].shape, lazy_masks=lazy_masks)
+        return results
+
+    def answers(self, checked: Sequence[np.ndarray], verbose: int = 0) -> Iterator[tuple[int, Molded, list[np.ndarray]]]:
+        """Run the network, and yield for each image its number, its molded form and the network's answers for it; batch by batch, so in any order.
+
+        Args:
+            checked: As `checked` returns them.
+            verbose: 1 prints what arrives.
+        """
         if verbose:
             log(f"Processing {len(checked)} images")
             for image in checked:
                 log("image", image)
-        results: list[Detections | None] = [None] * len(checked)
         for places in self._groups(checked):
-            molded = [mold_image(checked[i], config) for i in places]
+            molded = [mold_image(checked[i], self.config) for i in places]
             outputs = self.predict(np.stack([m.image for m in molded]), np.stack([m.meta for m in molded]), verbose)
             for row, (i, item) in enumerate(zip(places, molded, strict=True)):
-                results[i] = self._detections([o[row] for o in outputs], checked[i].shape, item.image.shape, item.window, lazy_masks)
-                results[i].window = item.window
-        return results
+                yield i, item, [output[row] for output in outputs]
 
     def detect_molded(self, molded: np.ndarray, metas: np.ndarray, verbose: int = 0) -> list[Detections]:
         """Detect on molded images of one size, [B, H, W, C] float32 with their metas [B, 12 + K]; boxes and masks are in their pixels."""
@@ -160,6 +176,12 @@ class Predictor:
             for row in range(len(outputs[0])):
                 results.append(self._detections([o[row] for o in outputs], shape, shape, (0, 0, *shape[:2]), lazy_masks=False))
         return results
+
+    def to_detections(self, outputs: Sequence[np.ndarray], molded: Molded, image_shape: Sequence[int], *, lazy_masks: bool) -> Detections:
+        """Make detections of the network's answers for one image, [D, 6] detections first and [D, h, w, K] masks fourth."""
+        found = self._detections(outputs, image_shape, molded.image.shape, molded.window, lazy_masks)
+        found.window = molded.window
+        return found
 
     def _detections(
         self, outputs: Sequence[np.ndarray], original_shape: Sequence[int], shape: Sequence[int], window: Sequence[int], lazy_masks: bool

@@ -149,8 +149,8 @@ class ProposalLayer(BoxLayer):
         """What happens on the way, for inspection.
 
         Returns:
-            pre_nms_anchors, refined_anchors, refined_anchors_clipped: [B, limit, 4]; post_nms_anchor_ix [B, proposal_count] int32 into them and
-            kept [B, proposal_count] bool.
+            pre_nms_anchor_ix [B, limit] int32, the best anchors, best first; pre_nms_anchors, refined_anchors, refined_anchors_clipped:
+            [B, limit, 4] of these; post_nms_anchor_ix [B, proposal_count] int32 into them and kept [B, proposal_count] bool.
         """
         probs, deltas, anchors = inputs
         scores = probs[..., 1]
@@ -163,7 +163,7 @@ class ProposalLayer(BoxLayer):
         everything = ops.ones_like(clipped[..., 0], dtype="bool")
         indices, kept = nms.non_max_suppression(clipped, everything, self.nms_threshold, self.proposal_count)
         return {
-            "pre_nms_anchors": anchors, "refined_anchors": refined, "refined_anchors_clipped": clipped,
+            "pre_nms_anchor_ix": order, "pre_nms_anchors": anchors, "refined_anchors": refined, "refined_anchors_clipped": clipped,
             "post_nms_anchor_ix": indices, "kept": kept,
         }  # fmt: skip
 

@@ -158,6 +158,8 @@ def evaluate(options):
 
         return plans[number].subset(options.subset, load)
 
+    if options.tune and (len(checkpoints) > 1 or options.subset != "val"):
+        raise ValueError("--tune chooses the thresholds of one run, on its validation images: give one of --weights, and --subset val.")
     if len(records) > 1:
         fashion_splits.require_one_split(checkpoints, records)
     if options.subset == "test":
@@ -191,6 +193,12 @@ def _evaluate_one(checkpoint, model, dataset, options, attributes):
     print(fashion_run.interval_line("mAP", gathered))
     if told is not None:
         print(f"\n{fashion_attributes.report(told, attributes)}")
+
+    if options.tune:
+        from mrcnn.commands import tune
+
+        print()
+        tune.save(model, dataset, dataset.image_ids[: options.map_limit], checkpoint)
 
 
 def _runs(options):

@@ -103,6 +103,7 @@ def parse(arguments=None):
     )  # fmt: skip
     evaluate.add_argument("--map-limit", type=program.count, help="evaluate this many images only")
     evaluate.add_argument("--min-attribute", type=program.share, help=ATTRIBUTE_HELP)
+    evaluate.add_argument("--tune", action="store_true", help="also choose thresholds of each class, kept beside the checkpoint")
     options = parser.parse_args(arguments)
     options.settings = dict(getattr(options, "settings", ()))
     for option, name in AS_SETTINGS.items():

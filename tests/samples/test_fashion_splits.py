@@ -18,6 +18,7 @@ import fashion_options  # noqa: E402
 import fashion_run  # noqa: E402
 import fashion_splits  # noqa: E402
 
+from mrcnn.commands import tune  # noqa: E402
 from mrcnn.data.synthetic import CLASS_NAMES, SceneDataset  # noqa: E402
 
 
@@ -217,6 +218,19 @@ def test_one_fold_run_is_evaluated_on_its_own_fold(two_runs, capsys):
     fashion.main(["evaluate", "--weights", folders[1]])
     fold = fashion_splits.Plan(2, 2).subset("val", lambda name: scenes(12))
     assert f"val: {fold.num_images} images" in capsys.readouterr().out
+
+
+def test_thresholds_are_tuned_for_one_run_on_its_own_fold(two_runs, monkeypatch, capsys):
+    folders, oracles = two_runs
+    tuned = []
+    monkeypatch.setattr(tune, "save", lambda *arguments: tuned.append(arguments))
+    fashion.main(["evaluate", "--tune", "--map-limit", "3", "--weights", folders[1]])
+    ((model, dataset, image_ids, checkpoint),) = tuned
+    assert model is oracles[1] and Path(checkpoint).parent.name == Path(folders[1]).name and len(image_ids) == 3
+    assert set(names(dataset)) == set(names(fashion_splits.Plan(2, 2).subset("val", lambda name: scenes(12))))
+    with pytest.raises(SystemExit) as caught:
+        fashion.main(["evaluate", "--tune", "--weights", *folders])
+    assert "--tune chooses the thresholds of one run" in str(caught.value.code)
 
 
 def test_runs_and_their_ensemble_are_compared_on_what_no_fold_holds(two_runs, capsys):

@@ -1,0 +1,86 @@
+"""What `python -m mrcnn explain` does."""
+
+from __future__ import annotations
+
+import argparse
+
+from mrcnn.commands import inputs
+from mrcnn.doctor.command import Progress
+
+
+def run(options: argparse.Namespace) -> int:
+    """Say what became of the objects of photos, or of a data set.
+
+    Raises:
+        OSError, ValueError: photos, network or data can't be read or don't fit; options that contradict one another.
+    """
+    if bool(options.photos) == bool(options.data) or bool(options.data) != bool(options.format):
+        raise ValueError("Give photos, or a data set with --format and --data.")
+    if options.data and (options.box or options.point):
+        raise ValueError("--box and --point are for photos; of a data set its own objects are looked for.")
+    return _of_data(options) if options.data else _of_photos(options)
+
+
+def _of_photos(options: argparse.Namespace) -> int:
+    from mrcnn.data import images
+
+    if options.box and options.point:
+        raise ValueError("Give boxes or points, not both in one call.")
+    model = inputs.network(options)
+    for path in options.photos:
+        photo = images.read(path, model.config.IMAGE_CHANNEL_COUNT)
+        (found,) = model.detect([photo], explain=True, objects=[_objects(options.box or options.point, 4 if options.box else 2)])
+        print(f"{path}\n{found.explain}\n")
+    return 0
+
+
+def _objects(asked: list[list[float]], sides: int):
+    """Return what `detect(objects=…)` takes: all with a class, or all without."""
+    if not asked:
+        return None
+    if len({len(one) for one in asked}) > 1:
+        raise ValueError("Give a class id with each --box or --point, or with none.")
+    places = [one[:sides] for one in asked]
+    return (places, [int(one[sides]) for one in asked]) if len(asked[0]) > sides else places
+
+
+def _of_data(options: argparse.Namespace) -> int:
+    data, ids = inputs.dataset(options)
+    model = inputs.network(options, data)
+    print(of_dataset(model, data, ids, each=options.list))
+    return 0
+
+
+def of_dataset(model, data, ids, *, each: bool = False):
+    """Look for the objects of a data set; returns their fates counted, an `inference.explanation.Tally`.
+
+    Args:
+        model: MaskRCNN in inference mode.
+        data: Prepared data set.
+        ids: Which of its images; one that can't be read ends it.
+        each: Print each lost object.
+    """
+    from mrcnn.data import samples
+    from mrcnn.inference.explanation import TITLES, Tally
+    from mrcnn.ops import boxes
+
+    tally, progress = Tally(list(data.class_names)), Progress()
+    size = model.config.BATCH_SIZE
+    for first in range(0, len(ids), size):
+        some = ids[first : first + size]
+        truth = []
+        for image_id in some:
+            masks, class_ids = samples.load_instances(data, image_id)
+            rois = boxes.from_masks(masks)
+            real = rois.any(axis=1) & (class_ids > 0)  # crowds are no objects, and an instance may have no pixel
+            truth.append((rois[real], class_ids[real]))
+        found = model.detect([data.load_image(image_id) for image_id in some], objects=truth, lazy_masks=True)
+        for image_id, detections in zip(some, found, strict=True):
+            tally.add(detections.explain)
+            for fate in detections.explain.fates if each else ():
+                if not fate.found:
+                    name = data.image_info[image_id].get("path") or data.image_info[image_id]["id"]
+                    why = fate.why(data.class_names)
+                    print(f"{name}: {fate.title(data.class_names)}: {TITLES[fate.stage]}. {why} {fate.advice}")
+        progress("explain", first + len(some), len(ids))
+    return tally
