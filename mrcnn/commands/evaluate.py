@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
@@ -60,41 +59,17 @@ def _sources(options: argparse.Namespace) -> list[Callable[[argparse.Namespace],
 
 
 def _of_network(options: argparse.Namespace) -> Gathered:
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    from mrcnn.data import formats
-    from mrcnn.data.formats import convert
+    from mrcnn.commands import inputs, trained
     from mrcnn.inference import judge
-    from mrcnn.mask_rcnn import MaskRCNN
 
-    own, classes = convert.read_options(options.options), convert.read_classes(options.classes)
-    if options.classes_of and not classes:
-        classes = formats.load(options.format, options.classes_of, images=options.images, keep_missing=True, **own)
-    dataset = formats.load(options.format, options.data, images=options.images, classes=classes, **own)
-    model = MaskRCNN("inference", _config(options, dataset.num_classes), options.logs)
-    model.load_initial_weights(options.weights)
+    dataset = inputs.dataset(options)
+    settings = {"DETECTION_MIN_CONFIDENCE": 0.0} | dict(options.settings)  # AP needs the whole curve
+    model = trained.network(options.weights, options.config, settings, data=dataset, logs=options.logs)
     ids = np.asarray(dataset.image_ids)
     if options.limit is not None and options.limit < len(ids):
         ids = ids[np.arange(options.limit) * len(ids) // options.limit]  # spread evenly
     collected = judge.gather(model, dataset, image_ids=ids.tolist())
     return collected, judge.notes(model.config), lambda image: dataset.load_image(image.image_id)
-
-
-def _config(options: argparse.Namespace, num_classes: int) -> Any:
-    """Return the configuration: of --config, else of the run that the weights are from, else the library's."""
-    from mrcnn.doctor.command import make_config
-    from mrcnn.training import record
-
-    settings: dict[str, Any] = {}
-    if options.config is None and os.path.isfile(options.weights):
-        try:
-            settings = record.read_config(options.weights)
-        except FileNotFoundError:  # weights that no run of this library wrote
-            pass
-        else:
-            if "BACKBONE" not in settings:
-                raise ValueError(f"{options.weights} has a BACKBONE of its own, which config.json can't hold: pass --config FILE.py:CLASS.")
-    settings |= {"DETECTION_MIN_CONFIDENCE": 0.0} | dict(options.settings)  # AP needs the whole curve
-    return make_config(options.config, settings, num_classes)
 
 
 def _of_files(options: argparse.Namespace) -> Gathered:

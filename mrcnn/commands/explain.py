@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from mrcnn.commands import inputs
+from mrcnn.commands import inputs, trained
 from mrcnn.doctor.command import Progress
 
 
@@ -26,7 +26,7 @@ def _of_photos(options: argparse.Namespace) -> int:
 
     if options.box and options.point:
         raise ValueError("Give boxes or points, not both in one call.")
-    model = inputs.network(options)
+    model = trained.network(options.weights, options.config, dict(options.settings))
     for path in options.photos:
         photo = images.read(path, model.config.IMAGE_CHANNEL_COUNT)
         (found,) = model.detect([photo], explain=True, objects=[_objects(options.box or options.point, 4 if options.box else 2)])
@@ -45,9 +45,9 @@ def _objects(asked: list[list[float]], sides: int):
 
 
 def _of_data(options: argparse.Namespace) -> int:
-    data, ids = inputs.dataset(options)
-    model = inputs.network(options, data)
-    print(of_dataset(model, data, ids, each=options.list))
+    data = inputs.dataset(options)
+    model = trained.network(options.weights, options.config, dict(options.settings), data=data)
+    print(of_dataset(model, data, inputs.drawn(options, data), each=options.list))
     return 0
 
 

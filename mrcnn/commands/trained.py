@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mrcnn.config import Config
 from mrcnn.data import coco_classes
@@ -13,9 +13,13 @@ from mrcnn.doctor.command import make_config
 from mrcnn.training import record
 from mrcnn.weights import layout
 
+if TYPE_CHECKING:
+    from mrcnn.mask_rcnn import MaskRCNN
+
 logger = logging.getLogger(__name__)
 
 COCO_CLASSES = 81
+NAMED = ("last", "coco")
 
 
 def configuration(weights: str, place: str | None, settings: dict[str, Any], batch: int) -> Config:
@@ -45,6 +49,55 @@ def configuration(weights: str, place: str | None, settings: dict[str, Any], bat
     return config
 
 
+def network(weights: str, place: str | None, settings: dict[str, Any], *, data: Any = None, logs: str = "logs", batch: int = 1) -> MaskRCNN:
+    """Build a network for detection and load its weights.
+
+    Args:
+        weights: The .h5 file; or last (of the runs under `logs` with the configuration's name), or coco.
+        place, settings, batch: See `configuration`.
+        data: Data set that it shall see: its classes must be the network's, and its photos are read with the network's channels from now on.
+        logs: Where `last` looks.
+
+    Raises:
+        OSError, ValueError: configuration, weights or data don't fit, or can't be read.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    named = weights.lower() in NAMED
+    if not named and not os.path.isfile(weights):
+        raise FileNotFoundError(f"--weights {weights}: there is no such file. A path is expected, or one of {', '.join(NAMED)}.")
+    if named:
+        known = COCO_CLASSES if data is None else data.num_classes
+        config = make_config(place, settings, known)
+    else:
+        config = configuration(weights, place, settings, batch)
+    if data is not None:
+        _require_classes(weights, config, data)
+        if config.IMAGE_CHANNEL_COUNT in (1, 3, 4):
+            data.channels = config.IMAGE_CHANNEL_COUNT
+
+    from mrcnn.mask_rcnn import MaskRCNN
+
+    model = MaskRCNN("inference", config, logs)
+    model.load_initial_weights(weights)
+    return model
+
+
+def _require_classes(weights: str, config: Config, data: Any) -> None:
+    """Refuse data whose classes are others than the network's, or the same in another order: every figure would be wrong."""
+    if config.NUM_CLASSES != data.num_classes:
+        raise ValueError(
+            f"The data have {data.num_classes} classes with background, the network has {config.NUM_CLASSES}. --class chooses and renames the data's."
+        )
+    known, given = _recorded_names(weights), [str(name) for name in data.class_names]
+    if known and known != given and sorted(known) == sorted(given):
+        raise ValueError(
+            f"The data number their classes {', '.join(given[1:])}; the network was trained with {', '.join(known[1:])}. Name them in this order "
+            "with --class NAME, one for each."
+        )
+    if known and known != given:
+        logger.warning("Names of classes differ, number by number: the network's %s, the data's %s.", ", ".join(known[1:]), ", ".join(given[1:]))
+
+
 def class_names(asked: str | None, weights: str, num_classes: int) -> list[str]:
     """Return a name for each class id, "BG" first.
 
@@ -67,13 +120,20 @@ def class_names(asked: str | None, weights: str, num_classes: int) -> list[str]:
         if len(names) != num_classes - 1:
             raise ValueError(f"--classes gives {len(names)} names and the network has {num_classes - 1} classes besides the background: {asked}")
         return ["BG", *names]
-    written = [entry.get("class_names") for entry in record.sessions(_run_folder(weights))]
-    names = next((names for names in reversed(written) if names), None)
-    if names and len(names) == num_classes:
-        return [str(name) for name in names]
+    names = _recorded_names(weights)
+    if len(names) == num_classes:
+        return names
     if num_classes == COCO_CLASSES:
         return ["BG", *coco_classes.NAMES]
     return ["BG", *(f"class {number}" for number in range(1, num_classes))]
+
+
+def _recorded_names(weights: str) -> list[str]:
+    """Names of the classes, "BG" first, that the run of a weight file wrote down last; none where there is no such run."""
+    if not os.path.isfile(weights):
+        return []
+    written = [entry.get("class_names") for entry in record.sessions(_run_folder(weights))]
+    return [str(name) for name in next((names for names in reversed(written) if names), [])]
 
 
 def category_ids(names: list[str], annotations: str | None) -> tuple[dict[int, int], dict[str, Any]]:

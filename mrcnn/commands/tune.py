@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 
-from mrcnn.commands import inputs
+from mrcnn.commands import inputs, trained
 from mrcnn.doctor.command import Progress
 
 
@@ -15,8 +15,9 @@ def run(options: argparse.Namespace) -> int:
     Raises:
         OSError, ValueError: network or data can't be read or don't fit.
     """
-    data, ids = inputs.dataset(options)
-    model = inputs.network(options, data)
+    data = inputs.dataset(options)
+    model = trained.network(options.weights, options.config, dict(options.settings), data=data)
+    ids = inputs.drawn(options, data)
     save(model, data, ids, options.weights, options.output, ious=options.iou, min_instances=options.min_instances, seed=options.seed)
     return 0
 

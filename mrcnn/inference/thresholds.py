@@ -127,8 +127,10 @@ def detect(
         Detections of each image, in order. The most confident DETECTION_MAX_INSTANCES are taken before those with too small a mask are dropped.
 
     Raises:
-        ValueError: thresholds of other classes.
+        ValueError: thresholds of other classes, or a network that tells attributes.
     """
+    if parts.tells_attributes:
+        raise ValueError("thresholds: a network with NUM_ATTRIBUTES would lose its attributes; detect without thresholds, and filter by score.")
     num_classes = parts.predictor.config.NUM_CLASSES
     if not isinstance(thresholds, Thresholds) or len(thresholds.class_names) != num_classes:
         what = f"of {len(thresholds.class_names)} classes" if isinstance(thresholds, Thresholds) else repr(thresholds)

@@ -23,6 +23,7 @@ class TwoParts:
     Attributes:
         predictor: Of the first part; its answers are rois [R, 4], mrcnn_class [R, K], mrcnn_bbox [R, K, 4] and the pyramid that masks are cut from.
         max_instances, min_confidence, nms_threshold: Of the network's DetectionLayer.
+        tells_attributes: Whether the network has a head for attributes, which this leaves out.
 
     Raises:
         ValueError: the network has soft suppression, or one across classes.
@@ -39,6 +40,7 @@ class TwoParts:
         self.max_instances = self._detection.max_instances
         self.min_confidence = float(self._detection.min_confidence or 0)
         self.nms_threshold = float(self._detection.nms_threshold)
+        self.tells_attributes = len(self._detection.input) > 4
 
     def candidates_of(self, outputs: Sequence[np.ndarray], molded: predict.Molded) -> candidates.Candidates:
         """Return the candidates of an image, from the first part's answers for it."""

@@ -1,6 +1,5 @@
 """python -m mrcnn evaluate: its three ways in, and what it writes."""
 
-import argparse
 import json
 import subprocess
 import sys
@@ -11,7 +10,7 @@ import pytest
 from tiny import Squares, TinyConfig
 
 from mrcnn import cli
-from mrcnn.commands import evaluate as command
+from mrcnn.commands import trained
 from mrcnn.ops import rle
 
 
@@ -106,32 +105,11 @@ def test_a_score_is_a_number_or_best(capsys):
     assert "write a number, or best" in capsys.readouterr().err
 
 
-def run_of(folder, **attributes):
-    """The folder of a run with a checkpoint's name in it."""
-    from mrcnn.config import Config
-    from mrcnn.training import record
-
-    config = type("RunConfig", (Config,), {"NAME": "run", "NUM_CLASSES": 3, **attributes})()
-    record.begin(str(folder), config, {"epoch": 0})
-    (folder / "mask_rcnn_run_0001.h5").write_bytes(b"")
-    return argparse.Namespace(weights=str(folder / "mask_rcnn_run_0001.h5"), config=None, settings=[("IMAGE_MAX_DIM", 128)])
-
-
-def test_the_configuration_is_that_of_the_run_with_every_confidence(tmp_path):
-    options = run_of(tmp_path, BACKBONE="resnet50", IMAGE_MIN_DIM=64, IMAGE_MAX_DIM=64, DETECTION_MIN_CONFIDENCE=0.9)
-    config = command._config(options, 3)
-    assert (config.BACKBONE, config.IMAGE_MIN_DIM, config.IMAGE_MAX_DIM, config.DETECTION_MIN_CONFIDENCE) == ("resnet50", 64, 128, 0)
-    options.settings.append(("DETECTION_MIN_CONFIDENCE", 0.3))
-    assert command._config(options, 3).DETECTION_MIN_CONFIDENCE == 0.3
-
-
-def test_a_backbone_of_ones_own_needs_its_configuration(tmp_path):
-    with pytest.raises(ValueError, match="BACKBONE of its own.*pass --config"):
-        command._config(run_of(tmp_path, BACKBONE=TinyConfig.BACKBONE), 3)
-
-
-def test_weights_of_no_run_take_the_librarys_configuration(tmp_path):
-    options = argparse.Namespace(weights=str(tmp_path / "some.h5"), config=None, settings=[])
-    (tmp_path / "some.h5").write_bytes(b"")
-    config = command._config(options, 7)
-    assert (config.NUM_CLASSES, config.BACKBONE, config.DETECTION_MIN_CONFIDENCE) == (7, "resnet101", 0)
+def test_every_confidence_counts_unless_it_is_set(files, monkeypatch):
+    seen = []
+    monkeypatch.setattr(trained, "network", lambda weights, place, settings, **rest: seen.append(settings) or 1 / 0)
+    words = ("--weights", "w.h5", "--format", "coco", "--data", files / "truth.json")
+    for more in ((), ("--set", "DETECTION_MIN_CONFIDENCE=0.3")):
+        with pytest.raises(ZeroDivisionError):
+            evaluate(*words, *more)
+    assert [settings["DETECTION_MIN_CONFIDENCE"] for settings in seen] == [0.0, 0.3]

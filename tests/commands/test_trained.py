@@ -103,3 +103,26 @@ def test_categories_are_cocos_own_or_those_of_the_annotations(tmp_path):
     path.write_text("[]")
     with pytest.raises(ValueError, match="no COCO annotation file"):
         trained.category_ids(["BG", "a"], str(path))
+
+
+class Data:
+    def __init__(self, *names):
+        self.class_names, self.num_classes = ["BG", *names], 1 + len(names)
+
+
+def test_data_with_the_networks_classes_in_another_order_are_refused(run_of, caplog):
+    path = run_of()
+    config = trained.configuration(path, None, {}, 1)
+    trained._require_classes(path, config, Data("a", "b", "c", "d"))
+    with pytest.raises(ValueError, match="number their classes b, a, c, d; the network was trained with a, b, c, d"):
+        trained._require_classes(path, config, Data("b", "a", "c", "d"))
+    with pytest.raises(ValueError, match="4 classes with background, the network has 5"):
+        trained._require_classes(path, config, Data("a", "b", "c"))
+    assert not caplog.text
+    trained._require_classes(path, config, Data("a", "b", "c", "e"))
+    assert "Names of classes differ" in caplog.text
+
+
+def test_weights_that_are_not_there_are_named_with_what_may_be():
+    with pytest.raises(FileNotFoundError, match="none.h5: there is no such file.*last, coco"):
+        trained.network("none.h5", None, {})

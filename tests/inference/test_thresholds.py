@@ -7,7 +7,7 @@ import pytest
 import tiny
 
 from mrcnn import cli, fetch
-from mrcnn.commands import inputs
+from mrcnn.commands import trained
 from mrcnn.evaluation.tuning import Counts, Setting
 from mrcnn.inference import thresholds, tuning
 from mrcnn.inference.thresholds import Thresholds
@@ -248,7 +248,7 @@ def test_tune_writes_thresholds_beside_the_weights_and_load_thresholds_finds_the
 @pytest.fixture
 def loaded(model, monkeypatch):
     """Commands get the network that is there, whatever their words say."""
-    monkeypatch.setattr(inputs, "network", lambda options, data=None: model)
+    monkeypatch.setattr(trained, "network", lambda *words, **rest: model)
 
 
 def test_explain_counts_the_objects_of_a_data_set_by_stage(on_disk, loaded, capsys):
