@@ -19,6 +19,8 @@ SEVERAL = {
     "RPN_ANCHOR_STRIDE": "likewise",
     "BATCH_SIZE": "every place that makes batches",
     "NUM_CLASSES": "layers, data sets and results are checked against it",
+    "DETECTION_MIN_CONFIDENCE": "build makes the layer; an evaluation says what it left out",
+    "DETECTION_MAX_INSTANCES": "likewise",
     "IMAGE_CHANNEL_COUNT": "the network's input, and the images made for it",
     "IMAGE_MIN_DIM": "photos are molded for training and for detection",
     "IMAGE_MAX_DIM": "likewise",

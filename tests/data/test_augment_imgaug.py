@@ -46,13 +46,13 @@ def test_image_and_masks_move_together(scene, seed):
             iaa.CropAndPad(percent=(-0.1, 0.2)),
         ]
     )
-    image, masks, _, _ = apply(augmentation, scene, seed)
+    image, masks, *_ = apply(augmentation, scene, seed)
     assert masks.dtype == bool and not masks[..., 1].any()
     assert ((image[..., 0] > 127) != masks[..., 0]).mean() < 0.03
 
 
 def test_colours_leave_masks_alone(scene):
-    image, masks, _, window = apply(iaa.Sequential([iaa.Multiply(0.5), iaa.GaussianBlur(2.0)]), scene)
+    image, masks, _, window, _ = apply(iaa.Sequential([iaa.Multiply(0.5), iaa.GaussianBlur(2.0)]), scene)
     assert (masks == scene.masks).all() and (image != scene.image).any() and window == WHOLE
 
 

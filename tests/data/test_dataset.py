@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mrcnn.data.dataset import Dataset, instance_counts
+from mrcnn.data.counts import instance_counts
+from mrcnn.data.dataset import Dataset
 from mrcnn.data.synthetic import SceneDataset
 
 

@@ -272,7 +272,7 @@ def test_explain_of_a_photo_shows_the_table_and_the_object(on_disk, loaded, caps
         (["0.png", "--format", "coco", "--data", "x"], "Give photos, or a data set"),
         (["--format", "coco", "--data", "x", "--box", "1,2,3,4"], "--box and --point are for photos"),
         (["0.png", "--box", "1,2,3,4", "--point", "1,2"], "not both"),
-        (["0.png"], "nothing says how many classes"),
+        (["0.png"], "w.h5: there is no such file"),
     ],
 )
 def test_explain_refuses_contradictions(words, message, capsys):

@@ -208,7 +208,7 @@ def test_each_run_is_evaluated_on_the_fold_it_never_saw(two_runs, capsys):
 
 
 def splits_counts(fold):
-    from mrcnn.data.dataset import instance_counts
+    from mrcnn.data.counts import instance_counts
 
     return instance_counts(fashion_splits.Plan(2, fold).subset("val", lambda name: scenes(12)))
 

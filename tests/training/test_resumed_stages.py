@@ -112,7 +112,7 @@ def test_stages_of_other_layers_are_counted_by_their_epochs():
 def order(data, augmentation=None, spared=None):
     config = tiny.TinyConfig()
     config.LOADER_WORKERS = 0
-    feed, _ = trainer.feeds(data, None, config, None, epoch=0, augmentation=augmentation, no_augmentation_sources=spared)
+    feed, _ = trainer.feeds(data, None, config, epoch=0, augmentation=augmentation, no_augmentation_sources=spared)
     return session.order_of(feed)
 
 
