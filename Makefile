@@ -43,7 +43,7 @@ test-slow: lint
 	$(MAKE) --no-print-directory test-jax
 
 test-jax: $(INSTALLED_JAX)
-	KERAS_BACKEND=jax $(BIN)/python -m pytest -q -m "portable and not slow" tests/ops tests/nn tests/training tests/test_build.py
+	KERAS_BACKEND=jax $(BIN)/python -m pytest -q -n 2 --dist loadfile -m "portable and not slow" tests/ops tests/nn tests/training tests/test_build.py
 
 fashion: $(INSTALLED)
 	$(BIN)/python samples/fashion/fashion.py train

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.usefixtures("untraced")  # that users' own programs train traced is test_readme's and test_mask_rcnn's
 SCRIPTS = Path(__file__).parent / "scripts"
 
 

@@ -31,6 +31,7 @@ def folder(tmp_path):
     return tmp_path
 
 
+@pytest.mark.slow
 def test_what_it_trains_it_compares(folder, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(precision, "STAGES", (("heads", 5e-4, 1),))
     words = ["--train", str(folder), "--logs", str(tmp_path / "logs"), "--variant", "small", "--steps", "1", "--batch", "1"]

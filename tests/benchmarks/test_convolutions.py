@@ -47,6 +47,7 @@ def test_rates_follow_from_operations_and_seconds(monkeypatch, capsys):
     assert "8², 4 to 6, 3 × 3 (tiny)" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_the_frozen_trunk_gives_what_the_trunk_gives():  # "fusion off" sets what holds for the whole process
     pytest.importorskip("tensorflow")
     as_it_is, frozen = (convolutions.whole(way, 64).run["trunk"]() for way in ("as it is", "frozen"))

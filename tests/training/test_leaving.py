@@ -18,7 +18,7 @@ from mrcnn.training.mean_average_precision import MeanAveragePrecisionCallback
 from mrcnn.training.session import Session
 from mrcnn.training.stages import Stage
 
-pytestmark = pytest.mark.skipif(not TENSORFLOW, reason="the slow part is tracing; one backend shows it")
+pytestmark = [pytest.mark.skipif(not TENSORFLOW, reason="one backend shows it"), pytest.mark.usefixtures("untraced")]
 STAGES = [Stage("heads", 0.01, 2), Stage("all", 0.01, 3), Stage("all", 0.001, 1)]
 
 

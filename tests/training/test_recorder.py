@@ -14,6 +14,8 @@ from mrcnn.mask_rcnn import MaskRCNN
 from mrcnn.training import curves, metrics, pictures, record, recorder
 from mrcnn.training.mean_average_precision import MeanAveragePrecisionCallback
 
+pytestmark = pytest.mark.usefixtures("untraced")
+
 LOSSES = ("loss", "rpn_class_loss", "rpn_bbox_loss", "mrcnn_class_loss", "mrcnn_bbox_loss", "mrcnn_mask_loss")
 FAILURE = "could not be written"
 

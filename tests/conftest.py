@@ -1,0 +1,32 @@
+"""What tests of several folders share."""
+
+import keras
+import pytest
+
+
+@pytest.fixture(scope="module")
+def untraced():
+    """Run TensorFlow's functions without tracing: for files whose networks train two steps, and which ask what is written and said, not computed.
+
+    Tracing is most of such a test's time. Ask for it by `pytestmark = pytest.mark.usefixtures("untraced")`.
+    """
+    if keras.backend.backend() != "tensorflow":
+        yield
+        return
+    import tensorflow as tf
+
+    eager = tf.config.functions_run_eagerly()
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(eager)
+
+
+def pytest_collection_modifyitems(items):
+    """Where nothing is traced, TensorFlow warns that Keras' input functions are all the same."""
+    for item in items:
+        if "untraced" in getattr(item, "fixturenames", ()):
+            item.add_marker(
+                pytest.mark.filterwarnings(
+                    "ignore:Even though the .tf.config.experimental_run_functions_eagerly:UserWarning"
+                )
+            )
