@@ -79,7 +79,7 @@ def write(path, paths, detect, categories, attributes=(), overwrite=False):
                 print(f"{number} of {len(paths)} photos", flush=True)
 
     written = write_imaterialist.write_submission(found(), path, overwrite)
-    checked = submission.check(path, sizes, categories=set(categories.values()) | {int(write_imaterialist.NOTHING_FOUND[1])})
+    checked = submission.check(path, sizes, categories=set(categories.values()) | {int(write_imaterialist.NOTHING_FOUND[1])}, classes=True)
     print(f"{path}: {checked.rows} lines of {checked.images} photos, {written.instances} garments; no overlaps, all runs in order and in range.")
 
 
@@ -90,7 +90,7 @@ def check(options):
         raise FileNotFoundError(f"--image {options.image} holds no photo: give the folder of the photos that the file has to tell of.")
     categories, attributes = imaterialist.read_descriptions(options.labels) if options.labels else (None, None)
     sizes = {os.path.basename(path): photos.size(path) for path in paths}
-    checked = submission.check(options.submission, sizes, categories=categories, attributes=attributes)
+    checked = submission.check(options.submission, sizes, categories=categories, attributes=attributes, classes=True)
     print(f"{options.submission}: {checked.rows} lines of {checked.images} photos; no overlaps, all runs in order and in range.")
 
 

@@ -49,7 +49,7 @@ class _Runs(NamedTuple):
 
 def check(
     path: str | os.PathLike, sizes: Mapping[str, tuple[int, int]], *, categories: Collection[int] | None = None,
-    attributes: Collection[int] | None = None, allow_empty: bool = False,
+    attributes: Collection[int] | None = None, allow_empty: bool = False, classes: bool = False,
 ) -> Checked:  # fmt: skip
     """Refuse a submission in which anything is wrong; see `faults` for the arguments.
 
@@ -57,7 +57,7 @@ def check(
         ValueError: the message names the first SHOWN lines at fault, and says how many there are.
         FileNotFoundError: there is no such file.
     """
-    found = faults(path, sizes, categories=categories, attributes=attributes, allow_empty=allow_empty)
+    found = faults(path, sizes, categories=categories, attributes=attributes, allow_empty=allow_empty, classes=classes)
     if found:
         shown = "".join(f"\n  {fault}" for fault in found[:SHOWN])
         more = f"\n  … and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
@@ -68,7 +68,7 @@ def check(
 
 def faults(
     path: str | os.PathLike, sizes: Mapping[str, tuple[int, int]], *, categories: Collection[int] | None = None,
-    attributes: Collection[int] | None = None, allow_empty: bool = False,
+    attributes: Collection[int] | None = None, allow_empty: bool = False, classes: bool = False,
 ) -> list[Fault]:  # fmt: skip
     """Return what is wrong with a submission: order, range, overlaps, classes, missing and unknown images. Masks are never decoded.
 
@@ -78,6 +78,7 @@ def faults(
         categories: the numbers that ClassId may begin with; None: any.
         attributes: the numbers that may follow ("6_12_44"); None: any.
         allow_empty: a line without pixels is right, as in the Data Science Bowl; otherwise an image without object needs some pixel.
+        classes: the column ClassId has to be there, as iMaterialist wants it; otherwise a file may do without.
 
     Returns:
         By line.
@@ -97,7 +98,7 @@ def faults(
     found: list[Fault] = []
     of_images: dict[str, list[_Runs]] = {}
     told = set()
-    for line, name, text, class_id in _rows(os.fspath(path)):
+    for line, name, text, class_id in _rows(os.fspath(path), classes):
         size = known.get(name) or known.get(photos.stem(name))
         if size is None:
             found.append(Fault(line, name, "there is no such image"))
@@ -122,16 +123,17 @@ def faults(
     return sorted(found, key=lambda fault: fault.line) + [Fault(0, name, "no line tells of it; each image needs one") for name in missing]
 
 
-def _rows(path: str) -> Iterator[tuple[int, str, str, str | None]]:
+def _rows(path: str, classes: bool = False) -> Iterator[tuple[int, str, str, str | None]]:
     """Return (line, image, runs, class or None) of each line."""
     csv.field_size_limit(2**31 - 1)  # of a large photo's runs
     with open(path, encoding="utf-8", newline="") as file:
         reader = csv.DictReader(file)
         header = reader.fieldnames or []
-        if any(column not in header for column in COLUMNS):
-            raise ValueError(f"{path} begins with {','.join(header)[:80]!r}: {','.join(COLUMNS)}[,{CLASS}] is expected as its first line.")
+        if any(column not in header for column in (*COLUMNS, *[CLASS] * classes)):
+            wanted = f"{','.join(COLUMNS)}{f',{CLASS}' if classes else f'[,{CLASS}]'}"
+            raise ValueError(f"{path} begins with {','.join(header)[:80]!r}: {wanted} is expected as its first line.")
         for row in reader:
-            if row[COLUMNS[1]] is None or None in row:
+            if None in row or None in row.values():
                 raise ValueError(f"{path}, line {reader.line_num}: {len(header)} fields are expected, as in the first line.")
             yield reader.line_num, row[COLUMNS[0]], row[COLUMNS[1]], row.get(CLASS)
 

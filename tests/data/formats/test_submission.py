@@ -113,3 +113,13 @@ def test_the_first_mask_keeps_the_pixels_and_a_hidden_one_is_left_out(tmp_path):
     assert (tmp_path / "submission.csv").read_text().splitlines()[1:] == ["a,6 1,31", "a,1 5 7 6,0_4", "b,1 1,23"]
     assert counted.images == 2 and counted.counts == {1: 1, 2: 1} and counted.left_out.total() == 1
     assert submission.check(path, SIZES, categories={0, 31, 23}) == (3, 2)
+
+
+def test_a_class_that_is_not_there_is_no_class(tmp_path):
+    """A line cut short, or a file without the column where the competition wants it: Kaggle refuses both."""
+    with pytest.raises(ValueError, match="line 2: 3 fields are expected"):
+        submission.faults(written(tmp_path, "a,1 1", "b,1 1,0"), SIZES)
+    path = written(tmp_path, "a,1 1", "b,1 1", header="ImageId,EncodedPixels")
+    assert submission.faults(path, SIZES) == []
+    with pytest.raises(ValueError, match="ImageId,EncodedPixels,ClassId is expected as its first line"):
+        submission.check(path, SIZES, classes=True)
