@@ -75,7 +75,9 @@ def fuse(detections: Sequence[Detections], iou_threshold: float = IOU_THRESHOLD)
     scores = np.concatenate([found["scores"] for found in detections]).astype(np.float64)
     clusters = _clusters(rois, class_ids, scores, iou_threshold)
     if not clusters:
-        return Detections.empty(*sizes[0])
+        nothing = detections[0].select([])
+        nothing.attributes = _mean_attributes(detections, scores, [])
+        return nothing
     fused_scores = np.array([_score(scores[members], len(detections)) for members in clusters])
     ranked = np.argsort(-fused_scores, kind="stable")
     encoded = [one for found in detections for one in found.rles]  # planes of several detectors, all at once, may be gigabytes
@@ -124,7 +126,7 @@ def _mean_attributes(detections: Sequence[Detections], scores: np.ndarray, clust
     if any(found.attributes is None for found in detections) or len({found.attributes.shape[1] for found in detections}) != 1:
         return None
     told = np.concatenate([found.attributes for found in detections])
-    return np.stack([_weights(scores, members) @ told[members] for members in clusters])
+    return np.array([_weights(scores, members) @ told[members] for members in clusters]).reshape(-1, told.shape[1])
 
 
 def _score(scores: np.ndarray, num_detectors: int) -> float:

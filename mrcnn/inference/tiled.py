@@ -136,7 +136,9 @@ def merge(found: Sequence[Detections], tiles: Sequence[tuple[int, int, int, int]
     scores = np.array([parts.scores[group].max() for group in groups], np.float32)
     groups = [groups[i] for i in np.argsort(-scores, kind="stable").tolist()]
     if not groups:
-        return Detections.empty(*image_shape)
+        nothing = found[0].select([])  # with as many attributes as the network tells, of no object
+        nothing.window = None
+        return nothing
     encoded = [parts.encoded[group[0]] if len(group) == 1 else rle.merge_coco([parts.encoded[i] for i in group]) for group in groups]
     told = [one.attributes for one in found]
     return Detections(

@@ -148,3 +148,11 @@ def test_attributes_are_the_mean_weighted_by_score():
     np.testing.assert_allclose(fused.attributes, [[0.75, 0.5]], rtol=1e-6)
     without = Detections([[0, 0, 10, 9]], [1], [0.3], mask)
     assert ensemble.fuse([one, without]).attributes is None
+
+
+def test_of_nothing_attributes_are_told_too():
+    """[0, A], as of a single network: who measures attributes over many images meets some without detections."""
+    nothing = Detections(np.zeros((0, 4)), [], [], np.zeros((4, 6, 0), bool), (0, 0, 4, 6), np.zeros((0, 3)), 0.3)
+    fused = ensemble.fuse([nothing, nothing])
+    assert fused.attributes.shape == (0, 3) and fused.attribute_min_confidence == 0.3 and fused.window == (0, 0, 4, 6)
+    assert ensemble.fuse([nothing, Detections.empty(4, 6)]).attributes is None

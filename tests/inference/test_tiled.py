@@ -67,6 +67,9 @@ def test_nothing_found_and_several_photos():
     assert first.num == 0 and first.image_shape == (70, 80) and first["masks"].shape == (70, 80, 0)
     assert second["rois"].tolist() == [[3, 40, 9, 60]]
     assert tiled.Tiled(Oracle()).detect([]) == []
+    nothing = Detections(np.zeros((0, 4)), [], [], np.zeros((4, 6, 0), bool), (0, 0, 4, 6), np.zeros((0, 3)), 0.3)
+    merged = tiled.merge([nothing], [(0, 0, 4, 6)])
+    assert merged.attributes.shape == (0, 3) and merged.attribute_min_confidence == 0.3 and merged.window is None
 
 
 def of_tile(shape, *instances):
