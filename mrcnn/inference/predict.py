@@ -81,10 +81,10 @@ def unmold(
     detections: np.ndarray, mrcnn_mask: np.ndarray, original_image_shape: Sequence[int], image_shape: Sequence[int], window: Sequence[int]
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, SmallMasks]:
     """`unmold_detections` with the masks not yet on the image."""
-    return _unmold(detections, mrcnn_mask, original_image_shape, image_shape, window)[:4]
+    return unmold_rows(detections, mrcnn_mask, original_image_shape, image_shape, window)[:4]
 
 
-def _unmold(
+def unmold_rows(
     detections: np.ndarray, mrcnn_mask: np.ndarray, original_image_shape: Sequence[int], image_shape: Sequence[int], window: Sequence[int]
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, SmallMasks, np.ndarray]:
     """As `unmold`, and the rows of `detections` that were kept, [N]."""
@@ -187,7 +187,7 @@ class Predictor:
         self, outputs: Sequence[np.ndarray], original_shape: Sequence[int], shape: Sequence[int], window: Sequence[int], lazy_masks: bool
     ) -> Detections:
         """Make one image's detections of the network's outputs for it, attributes included where it tells them."""
-        *parts, small, rows = _unmold(outputs[0], outputs[3], original_shape, shape, window)
+        *parts, small, rows = unmold_rows(outputs[0], outputs[3], original_shape, shape, window)
         found = Detections(*parts, small if lazy_masks else paste.planes(*small))
         if len(outputs) > 7:
             found.attributes, found.attribute_min_confidence = outputs[7][rows], self.config.ATTRIBUTE_MIN_CONFIDENCE

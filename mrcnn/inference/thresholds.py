@@ -127,11 +127,10 @@ def detect(
         Detections of each image, in order. The most confident DETECTION_MAX_INSTANCES are taken before those with too small a mask are dropped.
 
     Raises:
-        ValueError: thresholds of other classes, or a network that tells attributes.
+        ValueError: thresholds of other classes.
     """
-    if parts.tells_attributes:
-        raise ValueError("thresholds: a network with NUM_ATTRIBUTES would lose its attributes; detect without thresholds, and filter by score.")
-    num_classes = parts.predictor.config.NUM_CLASSES
+    config = parts.predictor.config
+    num_classes = config.NUM_CLASSES
     if not isinstance(thresholds, Thresholds) or len(thresholds.class_names) != num_classes:
         what = f"of {len(thresholds.class_names)} classes" if isinstance(thresholds, Thresholds) else repr(thresholds)
         raise ValueError(f"thresholds {what}: what load_thresholds() returns is expected, of NUM_CLASSES = {num_classes}")
@@ -140,11 +139,15 @@ def detect(
     results: list[Detections | None] = [None] * len(images)
     for i, molded, outputs in parts.predictor.answers(images, verbose):
         found = parts.candidates_of(outputs, molded)
-        chosen, _ = candidates.chosen(found, min_confidence=scores, nms_threshold=nms, max_instances=parts.max_instances)
-        rois, class_ids, values, small = predict.unmold(
-            *parts.rows(found.select(chosen), outputs, molded), images[i].shape, molded.image.shape, molded.window
+        kept, _ = candidates.chosen(found, min_confidence=scores, nms_threshold=nms, max_instances=parts.max_instances)
+        chosen = found.select(kept)
+        rois, class_ids, values, small, rows = predict.unmold_rows(
+            *parts.rows(chosen, outputs, molded), images[i].shape, molded.image.shape, molded.window
         )
         waiting = Detections(rois, class_ids, values, cut_at(small, cuts[class_ids]), window=molded.window)
+        told = parts.attributes_of(chosen, outputs)
+        if told is not None:
+            waiting.attributes, waiting.attribute_min_confidence = told[rows], config.ATTRIBUTE_MIN_CONFIDENCE
         if areas.any():
             waiting = waiting.select(waiting.areas >= areas[class_ids])
         if not lazy_masks:

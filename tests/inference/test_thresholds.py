@@ -38,6 +38,24 @@ def model(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
+def telling(tmp_path_factory):
+    """A network with a head for attributes."""
+    import keras
+
+    class Telling(RandomConfig):
+        NUM_ATTRIBUTES = 3
+        ATTRIBUTE_MIN_CONFIDENCE = 0.4
+
+    keras.utils.set_random_seed(0)
+    model = MaskRCNN("inference", Telling(), tmp_path_factory.mktemp("telling"))
+    model.allow_random_weights = True
+    for name in ("mrcnn_class_logits", "mrcnn_attributes"):
+        kernel = model.keras_model.get_layer(name).kernel
+        kernel.assign(np.random.default_rng(0).standard_normal(kernel.shape) * 0.7)
+    return model
+
+
+@pytest.fixture(scope="module")
 def data():
     return tiny.Squares(5, empty=4)
 
@@ -63,6 +81,16 @@ def test_configurations_own_thresholds_give_its_detections(model, data):
         np.testing.assert_array_equal(plain["class_ids"], found["class_ids"])
         np.testing.assert_allclose(plain["scores"], found["scores"], atol=1e-6)
         assert (plain["masks"] != found["masks"]).mean() < 1e-3 and found.window == plain.window
+
+
+def test_attributes_are_told_with_thresholds_too(telling, data):
+    for plain, found in zip(telling.detect(photos(data)), telling.detect(photos(data), thresholds=both()), strict=True):
+        assert plain.num > 1 and np.ptp(plain.attributes) > 0
+        np.testing.assert_array_equal(plain["rois"], found["rois"])
+        np.testing.assert_allclose(plain.attributes, found.attributes, atol=1e-5)
+        assert found.attribute_min_confidence == 0.4 and found.attributes.dtype == np.float32
+    (none,) = telling.detect(photos(data)[:1], thresholds=both(score=1.0))
+    assert none.num == 0 and none.attributes.shape == (0, 3)
 
 
 def test_each_class_has_its_own_thresholds(model, data):
