@@ -9,8 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from mrcnn.ops import masks as mask_ops
-from mrcnn.ops import matching, paste
-from mrcnn.results import SmallMasks
+from mrcnn.ops import matching
+from mrcnn.results import WAITING
 from mrcnn.visualize import figures, instances
 
 GT_COLOR = (0.0, 1.0, 0.0, 0.8)
@@ -85,8 +85,8 @@ def display_differences(
 def _planes(masks: np.ndarray, image: np.ndarray, num: int) -> np.ndarray:
     """Return [H, W, N] of what users pass: masks of no instance may have no size, those that wait are pasted."""
     masks = figures.masks_of(masks, np.shape(image), num)
-    if isinstance(masks, SmallMasks):
-        return paste.planes(*masks)
+    if isinstance(masks, WAITING):
+        return masks.planes()
     return masks if masks.shape[-1] else np.zeros((*np.shape(image)[:2], 0), bool)
 
 

@@ -17,8 +17,7 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from mrcnn.ops import paste
-from mrcnn.results import SmallMasks
+from mrcnn.results import WAITING, EncodedMasks, SmallMasks
 from mrcnn.visualize import colors
 
 NOTEBOOKS = ("inline", "nbagg", "ipympl")
@@ -166,18 +165,19 @@ def class_label(class_names: Sequence[str] | Mapping[int, str], class_id: int) -
     return f"{name} (crowd)" if class_id < 0 else name
 
 
-def masks_of(masks: Any, image_shape: Sequence[int], num: int) -> np.ndarray | SmallMasks:
+def masks_of(masks: Any, image_shape: Sequence[int], num: int) -> np.ndarray | SmallMasks | EncodedMasks:
     """Bring what users pass as masks to something that has planes: see `plane`.
 
     Args:
-        masks: [H, W, N] of any dtype, a list of N planes [H, W], `SmallMasks` that wait, or None or anything empty where there are none.
+        masks: [H, W, N] of any dtype, a list of N planes [H, W], `SmallMasks` or `EncodedMasks` that wait, or None or anything
+            empty where there are none.
         image_shape: (H, W) of the image.
         num: How many instances there are; 0 makes anything empty acceptable.
 
     Returns:
-        [H, W, N], or the `SmallMasks` that came.
+        [H, W, N], or the masks that wait.
     """
-    if isinstance(masks, SmallMasks):
+    if isinstance(masks, WAITING):
         return masks
     if masks is None:
         masks = np.zeros((*image_shape[:2], 0), bool)
@@ -187,10 +187,10 @@ def masks_of(masks: Any, image_shape: Sequence[int], num: int) -> np.ndarray | S
     return np.zeros((*image_shape[:2], 0), bool) if num == 0 and masks.size == 0 else masks
 
 
-def plane(masks: np.ndarray | SmallMasks, i: int) -> np.ndarray:
+def plane(masks: np.ndarray | SmallMasks | EncodedMasks, i: int) -> np.ndarray:
     """Return the mask of one instance, [H, W] bool. Masks that wait are pasted one at a time and never all at once."""
-    if isinstance(masks, SmallMasks):
-        return paste.plane(masks.masks[i], masks.boxes[i], masks.image_shape)
+    if isinstance(masks, WAITING):
+        return masks.select(np.array([i])).planes()[:, :, 0]
     return np.asarray(masks[:, :, i]) > 0.5
 
 

@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from mrcnn.ops import paste
-from mrcnn.results import SmallMasks
+from mrcnn.results import WAITING
 from mrcnn.visualize import colors as palette
 from mrcnn.visualize import figures, instances
 
@@ -103,6 +103,7 @@ def draw_boxes(
     Raises:
         ValueError: Neither boxes nor refined_boxes is given, or the arguments differ in number.
     """
+    masks = masks.planes() if isinstance(masks, WAITING) else masks
     if boxes is None and refined_boxes is None:
         raise ValueError("draw_boxes needs boxes or refined_boxes (or both), got neither")
     counts = {
@@ -159,7 +160,7 @@ def display_top_masks(
     """
     class_ids = np.asarray(class_ids)
     mask = figures.masks_of(mask, np.shape(image), len(class_ids))
-    mask = (paste.planes(*mask) if isinstance(mask, SmallMasks) else mask) > 0.5
+    mask = (mask.planes() if isinstance(mask, WAITING) else mask) > 0.5
     if mask.ndim != 3 or mask.shape[2] != len(class_ids) or (len(class_ids) and mask.shape[:2] != np.shape(image)[:2]):
         raise ValueError(
             f"mask must be [H, W, N] of the image's size with a class id each, got mask {mask.shape}, image "

@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
-from mrcnn.results import SmallMasks
+from mrcnn.results import EncodedMasks, SmallMasks
 from mrcnn.visualize import colors as palette
 from mrcnn.visualize import figures
 
@@ -97,7 +97,7 @@ def display_instances(
     Args:
         image: [H, W, 3] RGB; other images are brought to that.
         boxes: [N, (y1, x1, y2, x2)] pixels. An instance whose box is all zero is padding and not drawn.
-        masks: [H, W, N] bool; a list of N planes; `results.SmallMasks`, which are pasted one after the other; or None, which draws none.
+        masks: [H, W, N] bool; a list of N planes; `results.SmallMasks` or `EncodedMasks`, pasted one after the other; or None, which draws none.
         class_ids: [N] int, negative for crowds.
         class_names: The name of each class id.
         scores: [N] float or None. A score of 0 is shown. Deviation: the original hides it.
@@ -170,7 +170,7 @@ def draw_box(image: np.ndarray, box: Sequence[int], color: Sequence[int]) -> np.
 
 
 def check_instances(
-    image: np.ndarray, boxes: np.ndarray, masks: np.ndarray | SmallMasks, class_ids: np.ndarray, **others: object
+    image: np.ndarray, boxes: np.ndarray, masks: np.ndarray | SmallMasks | EncodedMasks, class_ids: np.ndarray, **others: object
 ) -> None:
     """Refuse instances whose parts do not belong together, showing what arrived."""
     numbers = {len(boxes), len(class_ids), masks.shape[-1] if len(masks.shape) == 3 else -1}

@@ -14,7 +14,7 @@ import numpy as np
 
 from mrcnn.ops import boxes, matching
 from mrcnn.ops import masks as mask_ops
-from mrcnn.results import Detections
+from mrcnn.results import WAITING, Detections
 from mrcnn.visualize import figures, render
 
 RIGHT = (0.0, 0.447, 0.698)  # blue: an instance that was found, and the detection that found it
@@ -127,7 +127,7 @@ def draw_verdicts(
     """
     found = Detections.from_mapping(detections)
     gt_class_ids = np.asarray(gt_class_ids).reshape(-1).astype(np.int64)
-    gt_masks = np.asarray(gt_masks)
+    gt_masks = gt_masks.planes() if isinstance(gt_masks, WAITING) else np.asarray(gt_masks)
     gt_masks = np.zeros((*np.shape(image)[:2], 0), bool) if not len(gt_class_ids) and not gt_masks.size else gt_masks > 0.5
     seen = judge(gt_masks, gt_class_ids, found["masks"], found["class_ids"], found["scores"], iou_threshold=iou_threshold)
     truth = Detections(boxes.from_masks(gt_masks), gt_class_ids, np.ones(len(gt_class_ids)), gt_masks)

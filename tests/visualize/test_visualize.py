@@ -7,6 +7,7 @@ from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
 from mrcnn import results, visualize
+from mrcnn.ops import rle
 from mrcnn.visualize import figures
 
 NAMES = ["BG", "shirt", "shoe"]
@@ -401,6 +402,23 @@ def test_masks_may_be_a_list_of_planes_numbers_or_wait():
     ]
     for other in drawn[1:]:
         np.testing.assert_array_equal(other, drawn[0])
+
+
+def test_masks_that_wait_as_run_lengths_are_drawn_everywhere():
+    """`without_overlaps`, ensembles and tiles leave run lengths; every function takes them as it takes planes."""
+    image, boxes, masks, ids = scene()
+    waiting = results.EncodedMasks(rle.encode_coco(masks), masks.shape[:2])
+    scores, found = np.array([0.9, 0.8]), results.Detections(boxes, ids, [0.9, 0.8], masks)
+    for draw in (
+        lambda given: visualize.display_instances(image, boxes, given, ids, NAMES),
+        lambda given: visualize.display_differences(image, boxes, ids, given, boxes, ids, scores, given, NAMES),
+        lambda given: visualize.draw_boxes(image, boxes, masks=given),
+    ):
+        np.testing.assert_array_equal(shown_image(draw(waiting)), shown_image(draw(masks)))
+    shades = [[ax.images[0].get_array() for ax in visualize.display_top_masks(image, given, ids, NAMES, limit=2).axes] for given in (waiting, masks)]
+    assert all(np.array_equal(one, other) for one, other in zip(*shades, strict=True))
+    pairs = [visualize.draw_verdicts(image, given, ids, found, NAMES) for given in (waiting, masks)]
+    np.testing.assert_array_equal(*pairs)
 
 
 def test_masks_may_be_left_out():
