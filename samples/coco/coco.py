@@ -183,6 +183,8 @@ def evaluate_coco(model, dataset, coco, eval_type="bbox", limit=0, image_ids=Non
 def _figures(coco, results, coco_ids, eval_type):
     """Return the twelve figures of results, by pycocotools."""
     print(f"\n{eval_type}: {len(results)} detections on {len(coco_ids)} images")
+    if eval_type == "segm":  # loadRes takes the area from a box wherever there is one: large thin masks would be judged as large
+        results = [{key: value for key, value in result.items() if key != "bbox"} for result in results]
     if results:
         found = coco.loadRes(results)
     else:  # pycocotools can't load none

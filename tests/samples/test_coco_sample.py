@@ -115,6 +115,20 @@ def test_the_truth_has_an_ap_of_one_and_blindness_to_a_class_costs_its_share():
     assert blind == {"segm": pytest.approx(blind["segm"])} and blind["segm"]["AP50"] == pytest.approx(1 - 1 / len(kinds))
 
 
+def test_masks_are_small_or_large_by_their_own_area():
+    """A thin diagonal false alarm is small as a mask and large as a box: it costs small objects their precision."""
+    masks = np.zeros((400, 400, 2), bool)
+    masks[np.arange(300), np.arange(300), 0] = masks[300:330, 10:40, 1] = True
+    found = Detections([[0, 0, 300, 300], [300, 10, 330, 40]], [1, 1], [0.9, 0.8], masks).to_coco(1)
+    truth = coco.COCO()
+    truth.dataset = {"images": [{"id": 1, "height": 400, "width": 400}], "categories": [{"id": 1, "name": "hat"}]}
+    truth.dataset["annotations"] = [{**found[1], "id": 1, "iscrowd": 0, "area": 900}]
+    truth.createIndex()
+    figures = coco._figures(truth, found, [1], "segm")
+    assert figures["APs"] == pytest.approx(figures["AP"]) == pytest.approx(0.5)
+    assert coco._figures(truth, found, [1], "bbox")["APs"] == pytest.approx(1)
+
+
 @needs_data
 def test_a_limit_takes_the_first_images_and_finding_nothing_is_an_ap_of_nought():
     dataset, truth = loaded()
