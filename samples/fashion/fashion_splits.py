@@ -121,14 +121,18 @@ def check_options(parser: Any, options: Any) -> None:
 
 
 def require_same_classes(checkpoints: Sequence[str], records: Sequence[Any]) -> None:
-    """Refuse runs whose classes differ.
+    """Refuse runs whose classes differ, or whose attributes do; some may tell none.
 
     Raises:
         ValueError: names the two runs.
     """
+    telling = [(checkpoint, record) for checkpoint, record in zip(checkpoints, records, strict=True) if record.attributes]
     for checkpoint, record in zip(checkpoints, records, strict=True):
         if record.classes != records[0].classes:
             raise ValueError(f"{checkpoint} has other classes than {checkpoints[0]}: they can't work together.")
+    for checkpoint, record in telling:
+        if record.attributes != telling[0][1].attributes:
+            raise ValueError(f"{checkpoint} has other attributes than {telling[0][0]}: they can't work together.")
 
 
 def require_one_split(checkpoints: Sequence[str], records: Sequence[Any]) -> None:

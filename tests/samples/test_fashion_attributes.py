@@ -16,6 +16,7 @@ import fashion  # noqa: E402  (the sample's folder is on the path only now)
 import fashion_attributes  # noqa: E402
 import fashion_options  # noqa: E402
 import fashion_run  # noqa: E402
+import fashion_splits  # noqa: E402
 
 NAMES = [[12, "long"], [44, "striped"]]
 
@@ -66,6 +67,15 @@ def test_data_without_attributes_and_other_data_are_refused(scenes):
     fashion_attributes.require_same(fashion_run.Record("small", ["hat"]), scenes)
     with pytest.raises(ValueError, match="The data name no attributes: label_descriptions.json"):
         fashion_attributes.require(scenes)
+
+
+def test_runs_of_other_attributes_do_not_detect_together():
+    """Their probabilities would be averaged place by place, and named by the first run."""
+    one, other = (fashion_run.Record("small", ["hat"], attributes=names) for names in (NAMES, [NAMES[0], [45, "red"]]))
+    without = fashion_run.Record("small", ["hat"])
+    fashion_splits.require_same_classes(["a.h5", "b.h5"], [without, one])
+    with pytest.raises(ValueError, match="c.h5 has other attributes than b.h5"):
+        fashion_splits.require_same_classes(["a.h5", "b.h5", "c.h5"], [without, one, other])
 
 
 def test_detections_tell_them_with_names_and_ids(found):
