@@ -17,9 +17,10 @@ import json
 import os
 import sys
 
-ROOT_DIR = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-if ROOT_DIR not in sys.path:
-    sys.path.insert(0, ROOT_DIR)  # this folder's own library, where another is installed too
+OWN_DIR = os.path.dirname(os.path.abspath(__file__))
+ROOT_DIR = os.path.dirname(os.path.dirname(OWN_DIR))
+# This folder's own library, where another is installed too; and the modules beside this one, for who imports samples.fashion.fashion.
+sys.path[:0] = [path for path in (OWN_DIR, ROOT_DIR) if path not in sys.path]
 
 import fashion_analyse  # noqa: E402  (the path is known only now)
 import fashion_attributes  # noqa: E402

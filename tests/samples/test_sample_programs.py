@@ -30,6 +30,16 @@ def test_a_program_starts_from_its_own_folder_and_loads_no_tensorflow(name):
     assert done.stdout.startswith("usage:") and done.stdout.endswith("0 False\n"), done.stderr
 
 
+@pytest.mark.parametrize("name", [*PARSERS, "fashion"])
+def test_a_sample_is_imported_by_a_script_elsewhere(name, tmp_path):
+    """By its place under samples/, and as the original's notebooks do, from its own folder."""
+    (tmp_path / "by_place.py").write_text(f"import sys\nsys.path.append({str(FOLDER.parent)!r})\nfrom samples.{name} import {name}\n{name}.main")
+    (tmp_path / "by_folder.py").write_text(f"import sys\nsys.path.append({str(FOLDER / name)!r})\nimport {name}\n{name}.main")
+    for script in ("by_place.py", "by_folder.py"):
+        done = subprocess.run([sys.executable, script], cwd=tmp_path, capture_output=True, text=True, timeout=200)
+        assert done.returncode == 0, done.stderr
+
+
 def test_a_program_runs_from_the_repositorys_root(tmp_path):
     words = ["samples/balloon/balloon.py", "train", "--dataset", str(tmp_path / "none"), "--weights", "none"]
     done = subprocess.run([sys.executable, *words], cwd=reference_cases.ROOT, capture_output=True, text=True, timeout=200)
