@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from oracle import Oracle, photo
 
-from mrcnn.inference import tiled
+from mrcnn.inference import ensemble, tiled
 from mrcnn.ops import rle
 from mrcnn.ops.waiting import EncodedMasks
 from mrcnn.results import Detections
@@ -157,3 +157,13 @@ def test_memory_is_that_of_a_few_tiles():
         tracemalloc.stop()
     assert sorted(map(tuple, found["rois"].tolist())) == sorted(patch[:4] for patch in patches)
     assert not found.copy().pasted and peak < 12e6
+
+
+def test_a_tile_without_detections_takes_no_attributes_from_the_others():
+    found, tiles = of_tile((10, 20), ((2, 2, 6, 6), 1, 0.9)), [(0, 0, 10, 10), (0, 10, 10, 20)]
+    found.attributes = np.array([[0.2, 0.8]], np.float32)
+    seen_twice = ensemble.fuse([found.select([])] * 2)  # what test-time augmentation says of an empty tile
+    merged = tiled.merge([found, seen_twice], tiles)
+    assert merged.attributes.tolist() == found.attributes.tolist()
+    nothing = tiled.merge([seen_twice, seen_twice], tiles)
+    assert (nothing.num, nothing.attributes.shape, nothing.window, nothing["masks"].shape) == (0, (0, 2), None, (10, 20, 0))
