@@ -193,13 +193,14 @@ class Detections(dict):
         return self.select(keep)
 
     def replaced(self, rois: np.ndarray, masks: np.ndarray | SmallMasks | EncodedMasks) -> Detections:
-        """Return these detections with other boxes and masks, one for each; all else is theirs.
+        """Return these detections with other boxes and masks, one for each; all else is theirs but what explains the old ones.
 
         Raises:
             ValueError: They are not as many, see `validate`.
         """
         parts = {"rois": _whole_numbers("rois", rois), "class_ids": self["class_ids"].copy(), "scores": self["scores"].copy()}
         found = _restore(type(self), {**parts, "masks": masks if isinstance(masks, WAITING) else _as_bool(masks)}, self.__dict__)
+        found.__dict__.pop("explain", None)
         found.validate()
         return found
 

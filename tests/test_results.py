@@ -322,8 +322,9 @@ def test_encoded_masks_wait_like_small_ones():
 
 def test_replaced_keeps_all_but_boxes_and_masks():
     found = coat_and_button()
-    found.note = "mine"
+    found.note, found.explain = "mine", "where these boxes came from"
     other = found.replaced(found["rois"] + 1, np.zeros((9, 9, 3), bool))
+    assert other.explain is None and found.mirrored().explain is None and found.explain
     assert other["rois"][0].tolist() == [1, 1, 5, 5] and other.image_shape == (9, 9) and (other.note, other.window) == ("mine", (0, 0, 8, 8))
     other["scores"][0] = 0
     assert found["scores"][0] > 0 and found.image_shape == (4, 6)
