@@ -285,8 +285,13 @@ def _explain(options: argparse.Namespace) -> int:
 
 
 def _add_network(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--weights", required=True, metavar="FILE", help="the trained .h5 file")
-    parser.add_argument("--config", metavar="FILE.py:CLASS", help="your subclass of Config. The file is run. Default: the library's Config")
+    parser.add_argument(
+        "--weights", required=True, metavar="FILE", help="the .h5 file; or last (of the runs under --logs with the name of --config), or coco"
+    )
+    parser.add_argument(
+        "--config", metavar="FILE.py:CLASS", help="your subclass of Config. The file is run. Default: that of the weights' run, else the library's"
+    )
+    parser.add_argument("--logs", default="logs", metavar="DIR", help="where --weights last looks. Default: logs")
     parser.add_argument(
         "--set", dest="settings", type=_setting, action="append", default=[], metavar="NAME=VALUE",
         help="a parameter of mrcnn.config.Config, such as IMAGE_MAX_DIM=512; may come several times",

@@ -26,11 +26,12 @@ def _of_photos(options: argparse.Namespace) -> int:
 
     if options.box and options.point:
         raise ValueError("Give boxes or points, not both in one call.")
-    model = trained.network(options.weights, options.config, dict(options.settings))
+    model, weights = trained.network_of_file(options.weights, options.config, dict(options.settings), logs=options.logs)
+    names = trained.class_names(None, weights, model.config.NUM_CLASSES)
     for path in options.photos:
         photo = images.read(path, model.config.IMAGE_CHANNEL_COUNT)
         (found,) = model.detect([photo], explain=True, objects=[_objects(options.box or options.point, 4 if options.box else 2)])
-        print(f"{path}\n{found.explain}\n")
+        print(f"{path}\n{found.explain.text(names)}\n")
     return 0
 
 
@@ -46,7 +47,7 @@ def _objects(asked: list[list[float]], sides: int):
 
 def _of_data(options: argparse.Namespace) -> int:
     data = inputs.dataset(options)
-    model = trained.network(options.weights, options.config, dict(options.settings), data=data)
+    model = trained.network(options.weights, options.config, dict(options.settings), data=data, logs=options.logs)
     print(of_dataset(model, data, inputs.drawn(options, data), each=options.list))
     return 0
 

@@ -49,12 +49,19 @@ def configuration(weights: str, place: str | None, settings: dict[str, Any], bat
     return config
 
 
-def network(weights: str, place: str | None, settings: dict[str, Any], *, data: Any = None, logs: str = "logs", batch: int = 1) -> MaskRCNN:
-    """Build a network for detection and load its weights.
+def network(weights: str, place: str | None, settings: dict[str, Any], *, data: Any = None, logs: str = "logs") -> MaskRCNN:
+    """Build a network for detection and load its weights; see `network_of_file`."""
+    return network_of_file(weights, place, settings, data=data, logs=logs)[0]
+
+
+def network_of_file(
+    weights: str, place: str | None, settings: dict[str, Any], *, data: Any = None, logs: str = "logs"
+) -> tuple[MaskRCNN, str]:  # fmt: skip
+    """Build a network for detection and load its weights; return both the network and the weights' file.
 
     Args:
         weights: The .h5 file; or last (of the runs under `logs` with the configuration's name), or coco.
-        place, settings, batch: See `configuration`.
+        place, settings: See `configuration`.
         data: Data set that it shall see: its classes must be the network's, and its photos are read with the network's channels from now on.
         logs: Where `last` looks.
 
@@ -65,9 +72,12 @@ def network(weights: str, place: str | None, settings: dict[str, Any], *, data: 
     named = weights.lower() in NAMED
     if not named and not os.path.isfile(weights):
         raise FileNotFoundError(f"--weights {weights}: there is no such file. A path is expected, or one of {', '.join(NAMED)}.")
+    batch = settings.get("IMAGES_PER_GPU", 1)
+    if weights.lower() == "last" and not place:
+        raise ValueError("--weights last is that of the runs with the NAME of a configuration: pass --config FILE.py:CLASS, or the file itself.")
     if named:
         known = COCO_CLASSES if data is None else data.num_classes
-        config = make_config(place, settings, known)
+        config = make_config(place, {"IMAGES_PER_GPU": batch} | settings, known)
     else:
         config = configuration(weights, place, settings, batch)
     if data is not None:
@@ -78,8 +88,7 @@ def network(weights: str, place: str | None, settings: dict[str, Any], *, data: 
     from mrcnn.mask_rcnn import MaskRCNN
 
     model = MaskRCNN("inference", config, logs)
-    model.load_initial_weights(weights)
-    return model
+    return model, model.load_initial_weights(weights)
 
 
 def _require_classes(weights: str, config: Config, data: Any) -> None:

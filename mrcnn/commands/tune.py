@@ -16,9 +16,9 @@ def run(options: argparse.Namespace) -> int:
         OSError, ValueError: network or data can't be read or don't fit.
     """
     data = inputs.dataset(options)
-    model = trained.network(options.weights, options.config, dict(options.settings), data=data)
+    model, weights = trained.network_of_file(options.weights, options.config, dict(options.settings), data=data, logs=options.logs)
     ids = inputs.drawn(options, data)
-    save(model, data, ids, options.weights, options.output, ious=options.iou, min_instances=options.min_instances, seed=options.seed)
+    save(model, data, ids, weights, options.output, ious=options.iou, min_instances=options.min_instances, seed=options.seed)
     return 0
 
 

@@ -126,3 +126,27 @@ def test_data_with_the_networks_classes_in_another_order_are_refused(run_of, cap
 def test_weights_that_are_not_there_are_named_with_what_may_be():
     with pytest.raises(FileNotFoundError, match="none.h5: there is no such file.*last, coco"):
         trained.network("none.h5", None, {})
+
+
+def test_last_needs_a_configuration_whose_runs_it_is_of():
+    with pytest.raises(ValueError, match="pass --config FILE.py:CLASS"):
+        trained.network("last", None, {})
+
+
+def test_a_network_takes_as_many_images_at_once_as_set_says(run_of, monkeypatch):
+    seen = []
+
+    class Network:
+        def __init__(self, mode, config, logs):
+            seen.append(config.BATCH_SIZE)
+
+        def load_initial_weights(self, weights):
+            return weights
+
+    monkeypatch.setattr("mrcnn.mask_rcnn.MaskRCNN", Network)
+    path = run_of()
+    assert trained.network_of_file(path, None, {})[1] == path
+    trained.network(path, None, {"IMAGES_PER_GPU": 4})
+    trained.network("coco", None, {"IMAGES_PER_GPU": 2})
+    trained.network("coco", None, {})
+    assert seen == [1, 4, 2, 1]

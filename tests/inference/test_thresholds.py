@@ -1,6 +1,8 @@
 """mrcnn.inference.thresholds and tuning: the file, detection with it, and that tuning counts what this detection does."""
 
 import json
+import os
+import shutil
 
 import numpy as np
 import pytest
@@ -273,10 +275,21 @@ def test_tune_writes_thresholds_beside_the_weights_and_load_thresholds_finds_the
     assert loaded.weights_sha256 == fetch.digest(str(folder / "w.h5"), "sha256")
 
 
+def test_tune_writes_beside_the_file_that_last_names(on_disk, loaded, monkeypatch):
+    folder, network, data = on_disk
+    last = folder / "logs" / "tiny20260101T1200" / "mask_rcnn_tiny_0001.h5"
+    last.parent.mkdir(parents=True)
+    shutil.copy(folder / "w.h5", last)
+    monkeypatch.setattr(trained, "network_of_file", lambda *words, logs, **rest: (loaded, str(last)) if logs == "elsewhere" else None)
+    assert cli.main(["tune", "--weights", "last", *network[2:], "--logs", "elsewhere", *data, "--min-instances", "1"]) == 0
+    assert os.path.isfile(thresholds.beside(last))
+
+
 @pytest.fixture
 def loaded(model, monkeypatch):
     """Commands get the network that is there, whatever their words say."""
-    monkeypatch.setattr(trained, "network", lambda *words, **rest: model)
+    monkeypatch.setattr(trained, "network_of_file", lambda weights, *words, **rest: (model, weights))
+    return model
 
 
 def test_explain_counts_the_objects_of_a_data_set_by_stage(on_disk, loaded, capsys):
@@ -284,6 +297,13 @@ def test_explain_counts_the_objects_of_a_data_set_by_stage(on_disk, loaded, caps
     assert cli.main(["explain", *network, *data, "--list", "--limit", "1"]) == 0
     out = capsys.readouterr().out
     assert "1 photos, 2 objects" in out and "square at (" in out and ": lost" not in out
+
+
+def test_explain_of_a_photo_has_the_names_that_the_run_wrote_down(on_disk, loaded, capsys, monkeypatch):
+    folder, network, _ = on_disk
+    monkeypatch.setattr(trained, "_recorded_names", lambda weights: ["BG", "square", "disc"])
+    assert cli.main(["explain", str(folder / "0.png"), *network, "--box", "5,5,30,30,1"]) == 0
+    assert "0  square at (5, 5, 30, 30): " in capsys.readouterr().out
 
 
 def test_explain_of_a_photo_shows_the_table_and_the_object(on_disk, loaded, capsys):
