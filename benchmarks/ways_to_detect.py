@@ -131,8 +131,8 @@ def tiles(weights: str, count: int) -> None:
     table.add("at once", lambda some: model.detect(some, lazy_masks=True), images)
     for overlap in (0.25, 0.5):
         table.add(f"tiles of {SIDE}, overlap {overlap}", Tiled(model, overlap=overlap, whole=False).detect, images)
-    table.add(f"tiles of {SIDE}, overlap 0.5, and whole", Tiled(model, overlap=0.5).detect, images)
-    table.add(f"tiles of {2 * SIDE}, overlap 0.5", Tiled(model, tile=2 * SIDE, overlap=0.5, whole=False).detect, images)
+    table.add(f"tiles of {SIDE}, overlap 0.25, whole", Tiled(model).detect, images)
+    table.add(f"tiles of {2 * SIDE}, overlap 0.25", Tiled(model, tile=2 * SIDE, whole=False).detect, images)
 
 
 def photos(count: int) -> tuple[list[np.ndarray], Truth]:
