@@ -4,6 +4,12 @@ import keras
 import pytest
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _seeded():
+    """Random networks of a file are the same whatever ran before it in the process: some find nothing, and no test is about that."""
+    keras.utils.set_random_seed(0)
+
+
 @pytest.fixture(scope="module")
 def untraced():
     """Run TensorFlow's functions without tracing: for files whose networks train two steps, and which ask what is written and said, not computed.

@@ -19,6 +19,7 @@ SEVERAL = {
     "RPN_ANCHOR_STRIDE": "likewise",
     "BATCH_SIZE": "every place that makes batches",
     "NUM_CLASSES": "layers, data sets and results are checked against it",
+    "ATTRIBUTE_MIN_CONFIDENCE": "detections are made from the network's answers, or from candidates with thresholds",
     "DETECTION_MIN_CONFIDENCE": "build makes the layer; an evaluation says what it left out",
     "DETECTION_MAX_INSTANCES": "likewise",
     "IMAGE_CHANNEL_COUNT": "the network's input, and the images made for it",
