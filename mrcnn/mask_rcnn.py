@@ -271,7 +271,7 @@ class MaskRCNN:
                 if number:
                     planned = planned._replace(start=self.epoch)  # the stage before may have ended early
                 log(report.describe(self._report) if not self._started else f"Going on with the weights of epoch {self.epoch}.")
-                log(f"\nStarting at epoch {self.epoch}. LR={planned.stage.learning_rate}\n")
+                log(f"\nStarting at epoch {self.epoch}. LR={planned.stage.first_rate}\n")
                 log(f"Checkpoint Path: {self.checkpoint_path}")
                 self.set_trainable(planned.stage.layers)
                 self.compile(planned.stage.rate(0, feeds[0].steps), self.config.LEARNING_MOMENTUM)

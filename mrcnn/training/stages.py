@@ -106,6 +106,11 @@ class Stage:
         return self.learning_rate * self.schedule.factor(step, self.epochs * steps_per_epoch, steps_per_epoch)
 
     @property
+    def first_rate(self) -> float:
+        """The number given, or what a schedule of Keras begins with."""
+        return float(self.learning_rate(0)) if callable(self.learning_rate) else self.learning_rate
+
+    @property
     def moves(self) -> bool:
         """Whether the rate changes by itself within the stage."""
         return callable(self.learning_rate) or self.schedule.moves

@@ -126,3 +126,9 @@ def test_rate_is_among_the_figures_of_the_epoch():
     rates.on_train_begin()
     rates.on_epoch_end(0, logs)
     assert logs == {"learning_rate": 0.25}
+
+
+def test_the_first_rate_of_a_schedule_of_keras_is_a_number():
+    """The line "Starting at epoch 0. LR=…" showed where the schedule lies in memory."""
+    assert Stage("all", keras.optimizers.schedules.CosineDecay(0.25, 10), 1).first_rate == 0.25
+    assert str(Stage("all", 0.001, 1).first_rate) == "0.001"
