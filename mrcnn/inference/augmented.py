@@ -9,6 +9,7 @@ Source: weighted boxes fusion, Solovyev et al. 2021 (test-time augmentation is o
 """
 
 import copy
+import inspect
 from collections.abc import Sequence
 from typing import Any
 
@@ -27,7 +28,7 @@ class Augmented:
     """A model that looks several times; takes the place of a MaskRCNN in inference mode for `detect` and for measuring.
 
     Args:
-        model: MaskRCNN in inference mode, its weights loaded.
+        model: MaskRCNN in inference mode, its weights loaded; with the flip alone also a `tiled.Tiled` or an `ensemble.Ensemble`.
         flip: Look at the mirrored photo too, at each scale.
         scales: Sizes of the photo as the network sees it, as factors of IMAGE_MIN_DIM and IMAGE_MAX_DIM; rounded to what the network
             takes, multiples of 64 pixels.
@@ -51,8 +52,11 @@ class Augmented:
         configs = _scaled(model.config, [float(scale) for scale in scales])
         self.num_views = len(configs) * (2 if flip else 1)
         others = [config for config in configs if config is not model.config]
+        if others and not hasattr(model, "keras_model"):
+            raise ValueError(f"scales = {list(scales)} need a MaskRCNN; got {type(model).__name__}. Augment the model inside, or use the flip alone.")
         network = _network(model, others[0]) if others else None
         self._looks = [model.detect if config is model.config else predict.Predictor(network, config).detect for config in configs]
+        self._lazy = {"lazy_masks": True} if "lazy_masks" in inspect.signature(model.detect).parameters else {}
 
     def detect(self, images: Sequence[np.ndarray], verbose: int = 0) -> list[Detections]:
         """Detect in all views and fuse; as `MaskRCNN.detect`, masks wait as run lengths until they are read."""
@@ -60,10 +64,10 @@ class Augmented:
         images = [data_images.check(image, i, channels) for i, image in enumerate(images)]
         views: list[list[Detections]] = []
         for look in self._looks:
-            views.append(look(images, verbose, lazy_masks=True))
+            views.append(look(images, verbose, **self._lazy))
             if self.flip:
                 mirrored = [np.ascontiguousarray(image[:, ::-1]) for image in images]
-                views.append([found.mirrored() for found in look(mirrored, verbose, lazy_masks=True)])
+                views.append([found.mirrored() for found in look(mirrored, verbose, **self._lazy)])
         fused = [ensemble.fuse(of_image, self.iou_threshold) for of_image in zip(*views, strict=True)]
         for one, first in zip(fused, views[0], strict=True):
             one.window = first.window
