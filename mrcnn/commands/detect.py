@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import logging
 import os
 import sys
@@ -151,12 +152,16 @@ def _detector(options: argparse.Namespace, config: Config) -> Detect:
 
     model: Any = MaskRCNN("inference", config, "logs")
     model.load_weights(options.weights, by_name=True, verbose=0)
-    plain = model.detect
+    plain: Any = functools.partial(model.detect, lazy_masks=True)
+    if options.thresholds is not None:
+        plain = functools.partial(plain, thresholds=model.load_thresholds(options.thresholds or None))
+        plain([])  # what thresholds can't be used with is refused here, not photo by photo
+        return plain
     if options.flip or options.scales:
         model = augmented.Augmented(model, flip=options.flip, scales=options.scales or (1.0,))
     if options.tile is not None:
         model = tiled.Tiled(model, tile=options.tile or None, overlap=options.overlap, whole=not options.no_whole)
-    return (lambda images: plain(images, lazy_masks=True)) if model.detect == plain else model.detect
+    return plain if isinstance(model, MaskRCNN) else model.detect
 
 
 def _finished(found: Detections, options: argparse.Namespace) -> Detections:
@@ -205,6 +210,8 @@ def _check(options: argparse.Namespace, source: str | int | None, save: set[str]
     if idle:
         what = "photos" if source is None else "a video or a camera"
         raise ValueError(f"--{idle[0].replace('_', '-')} does nothing here: these are {what}{'' if idle[0] != 'no_whole' else ', without --tile'}.")
+    if options.thresholds is not None and (options.flip or options.scales or options.tile is not None):
+        raise ValueError("--thresholds were tuned for one look at each photo: leave out --flip, --scales and --tile.")
     if options.resume and options.overwrite:
         raise ValueError("Give --resume or --overwrite, not both.")
 
@@ -223,8 +230,20 @@ def _made_with(options: argparse.Namespace, config: Config, names: list[str]) ->
     asked = ("flip", "scales", "tile", "overlap", "no_whole", "mask_nms", "no_overlaps", "min_score")
     return {
         "weights": os.path.basename(options.weights), "sha256": fetch.digest(options.weights, "sha256"), "class_names": names,
-        **{name: getattr(options, name) for name in asked}, "config": plain.attributes(config),
+        **{name: getattr(options, name) for name in asked}, "thresholds": _digest_of_thresholds(options), "config": plain.attributes(config),
     }  # fmt: skip
+
+
+def _digest_of_thresholds(options: argparse.Namespace) -> str | None:
+    from mrcnn import fetch
+    from mrcnn.inference import thresholds
+
+    if options.thresholds is None:
+        return None
+    path = options.thresholds or thresholds.beside(options.weights)
+    if not os.path.isfile(path):
+        raise FileNotFoundError(f"No thresholds at {path}: `python -m mrcnn tune --weights {options.weights} …` makes them.")
+    return fetch.digest(path, "sha256")
 
 
 class _Progress:

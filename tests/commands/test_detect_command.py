@@ -11,6 +11,8 @@ from oracle import Oracle, photo
 
 from mrcnn import build, cli
 from mrcnn.commands import detect, sources, written
+from mrcnn.evaluation.tuning import Setting
+from mrcnn.inference import thresholds
 from mrcnn.ops import rle
 from mrcnn.weights import legacy_h5
 
@@ -226,22 +228,44 @@ def test_a_number_out_of_range_is_a_usage_error(weights, folder, tmp_path, word,
     assert raised.value.code == 2
 
 
-def test_a_real_network_looks_at_tiles_of_views(weights, folder, tmp_path, monkeypatch):
-    """The whole way, from the weight file to the lines, with the network run eagerly: a trace takes seconds."""
+@pytest.fixture
+def eager(tmp_path, monkeypatch):
+    """A class of configuration, with the network run eagerly: a trace takes seconds."""
     (tmp_path / "mine.py").write_text("import tiny_network\nclass Mine(tiny_network.TinyConfig):\n    DETECTION_MIN_CONFIDENCE = 0\n")
     from mrcnn import mask_rcnn
 
     built = mask_rcnn.MaskRCNN.build
 
-    def eager(self, mode, config):
+    def run_eagerly(self, mode, config):
         network = built(self, mode, config)
         network.run_eagerly = True
         return network
 
-    monkeypatch.setattr(mask_rcnn.MaskRCNN, "build", eager)
+    monkeypatch.setattr(mask_rcnn.MaskRCNN, "build", run_eagerly)
+    return f"{tmp_path / 'mine.py'}:Mine"
+
+
+def test_thresholds_of_each_class_are_used_where_asked_for(weights, tmp_path, eager, capsys):
+    cv2.imwrite(str(tmp_path / "noise.png"), np.random.default_rng(0).integers(0, 255, (70, 60, 3), np.uint8))
+    words = ["detect", tmp_path / "noise.png", "--weights", weights, "--config", eager, "--save", "jsonl", "--overwrite"]
+    words = [*map(str, words), "--output", str(tmp_path / "out")]
+    assert cli.main([*words, "--thresholds"]) == 1 and "No thresholds at" in capsys.readouterr().err
+    settings = dict.fromkeys(range(1, 5), Setting(0.0, 0.3, min_area=1e6))
+    thresholds.Thresholds(tuple(NAMES.split(",")), settings).save(tmp_path / "t.json")
+    assert cli.main([*words]) == 0
+    (plain,) = lines(tmp_path / "out").values()
+    assert cli.main([*words, "--thresholds", str(tmp_path / "t.json")]) == 0
+    (cut,) = lines(tmp_path / "out").values()
+    assert plain["detections"] and not cut["detections"]
+    for more, says in ((["--flip"], "leave out --flip"), (["--set", "DETECTION_NMS_METHOD=linear"], "know the 'hard' one only")):
+        assert cli.main([*words, "--thresholds", str(tmp_path / "t.json"), *more]) == 1 and says in capsys.readouterr().err
+
+
+def test_a_real_network_looks_at_tiles_of_views(weights, folder, tmp_path, eager):
+    """The whole way, from the weight file to the lines."""
     cv2.imwrite(str(tmp_path / "large.png"), np.random.default_rng(0).integers(0, 255, (70, 60, 3), np.uint8))
     words = [
-        "detect", tmp_path / "large.png", "--weights", weights, "--config", f"{tmp_path / 'mine.py'}:Mine", "--flip", "--tile", "64", "--no-whole",
+        "detect", tmp_path / "large.png", "--weights", weights, "--config", eager, "--flip", "--tile", "64", "--no-whole",
         "--no-overlaps", "best", "--output", tmp_path / "out",
     ]  # fmt: skip
     assert cli.main([str(word) for word in words]) == 0
