@@ -4,6 +4,8 @@ import pytest
 import tensorflow as tf
 import tiny
 
+collect_ignore = ["conftest.py"]  # the search for doctests can't import two of this name
+
 
 @pytest.fixture
 def small(monkeypatch):

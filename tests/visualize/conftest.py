@@ -4,6 +4,8 @@ import matplotlib
 import pytest
 from matplotlib import pyplot as plt
 
+collect_ignore = ["conftest.py"]  # the search for doctests can't import two of this name
+
 
 @pytest.fixture(autouse=True)
 def headless():
