@@ -3,6 +3,8 @@
 import keras
 import pytest
 
+collect_ignore = ["conftest.py"]  # the search for doctests can't import two of this name
+
 
 @pytest.fixture(scope="module", autouse=True)
 def _seeded():
