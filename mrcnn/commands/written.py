@@ -73,6 +73,9 @@ class Lines:
             }
             for class_id, score, box, encoded in parts
         ]  # fmt: skip
+        if found.attributes is not None:
+            for one, probabilities in zip(line["detections"], found.attributes.tolist(), strict=True):
+                one["attributes"] = [round(probability, 4) for probability in probabilities]
         self._file.write(json.dumps(line, ensure_ascii=False) + "\n")
         self._file.flush()
 

@@ -107,10 +107,13 @@ def detect(options):
     class_names = ["BG", *records[0].classes]
     models = _models(options, checkpoints, records)
     os.makedirs(options.output, exist_ok=True)
-    results = []
+    results, names_seen = [], set()
     for path, photo in photos:
         found = _detect_together(models, photo).filter(min_score=options.min_score or models[0].config.SHOWN_CONFIDENCE)
-        picture = os.path.join(options.output, os.path.splitext(os.path.basename(path))[0] + "_detections.png")
+        name = os.path.splitext(os.path.basename(path))[0]
+        name = os.path.basename(path) if name in names_seen else name  # a.jpg and a.png have a picture each
+        names_seen.add(name)
+        picture = os.path.join(options.output, f"{name}_detections.png")
         program.write_picture(picture, _drawn(photo, found, class_names))
         results.append(fashion_run.as_json(path, found, class_names, records[0].attributes))
         told = [f" ({line})" if line else "" for line in fashion_attributes.lines(found, records[0].attributes)]

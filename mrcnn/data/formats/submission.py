@@ -126,7 +126,7 @@ def faults(
 def _rows(path: str, classes: bool = False) -> Iterator[tuple[int, str, str, str | None]]:
     """Return (line, image, runs, class or None) of each line."""
     csv.field_size_limit(2**31 - 1)  # of a large photo's runs
-    with open(path, encoding="utf-8", newline="") as file:
+    with open(path, encoding="utf-8-sig", newline="") as file:  # spreadsheets put a mark before UTF-8
         reader = csv.DictReader(file)
         header = reader.fieldnames or []
         if any(column not in header for column in (*COLUMNS, *[CLASS] * classes)):

@@ -26,6 +26,12 @@ def test_a_good_file_passes(tmp_path):
     assert submission.check(written(tmp_path, "a.jpg,1 2,0", "b.png,1 1,1"), SIZES) == (2, 2)
 
 
+def test_the_mark_of_a_spreadsheets_utf8_is_no_part_of_the_first_column(tmp_path):
+    path = written(tmp_path, "a,1 2,0", "b,1 1,1")
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    assert submission.check(path, SIZES) == (2, 2)
+
+
 @pytest.mark.parametrize(
     ("line", "message"),
     [
