@@ -52,7 +52,7 @@ def from_dataset(
     collected, batch = Collected(list(dataset.class_names)), []
     for done, image_id in enumerate(ids, start=1):
         try:
-            batch.append(_load(dataset, image_id, channels))
+            batch.append(load(dataset, image_id, channels))
         except Exception as error:  # whatever a user's load_image or load_mask raises
             _leave_out(collected, dataset, image_id, error)
         if batch and (len(batch) == at_once or done == len(ids)):
@@ -92,7 +92,12 @@ def image_name(dataset: Any, image_id: int) -> str:
     return str(info.get("path") or info.get("id", image_id))
 
 
-def _load(dataset: Any, image_id: int, channels: int) -> Truth:
+def load(dataset: Any, image_id: int, channels: int) -> Truth:
+    """Load an image with its truth as run lengths; instances of class id 0, padding, are left out.
+
+    Raises:
+        ValueError: it is no image of so many channels, or its masks are of another size; and whatever the data set raises.
+    """
     image = images.check(dataset.load_image(image_id), image_id, channels)
     found = samples.instances(dataset, image_id)
     masks, class_ids = found.masks, found.class_ids

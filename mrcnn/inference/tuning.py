@@ -7,11 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from mrcnn import build
-from mrcnn.data import images as data_images
-from mrcnn.data import samples
-from mrcnn.evaluation import tuning
-from mrcnn.inference import candidates, predict, thresholds
+from mrcnn.evaluation import collect, tuning
+from mrcnn.inference import candidates, judge, predict, thresholds
 from mrcnn.inference.two_parts import TwoParts
 from mrcnn.ops import paste, rle, suppression
 from mrcnn.results import SmallMasks
@@ -23,8 +20,6 @@ LEAST_SCORE = 0.05
 #: Values tried beside those that detection has.
 NMS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7)
 MASK = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
-#: Batches whose photos are in memory at a time where molded sizes differ.
-MIXED_BATCHES = 4
 
 
 def tune(
@@ -66,17 +61,17 @@ def gather(
     A mask is made only of candidates that suppression keeps at some value of the grid. An image that can't be read or judged is logged and left out.
     """
     config, gathered = parts.predictor.config, []
-    at_once = config.BATCH_SIZE * (1 if build.image_size(config)[0] else MIXED_BATCHES)
-    batch: list[tuple[np.ndarray, samples.Instances]] = []
+    at_once = judge.photos_at_once(config)
+    batch: list[collect.Truth] = []
     for done, image_id in enumerate(image_ids, start=1):
         try:
-            batch.append(_load(dataset, image_id, config.IMAGE_CHANNEL_COUNT))
+            batch.append(collect.load(dataset, image_id, config.IMAGE_CHANNEL_COUNT))
         except Exception as error:  # whatever a user's load_image or load_mask raises
             logger.warning("Left out of the tuning: image %s: %s: %s", image_id, type(error).__name__, error)
         if batch and (len(batch) == at_once or done == len(image_ids)):
             found: dict[int, tuning.Image] = {}
-            for i, molded, outputs in parts.predictor.answers([image for image, _ in batch]):
-                found[i] = _of_image(parts, molded, outputs, batch[i][0].shape, batch[i][1], grid)
+            for i, molded, outputs in parts.predictor.answers([one.image for one in batch]):
+                found[i] = _of_image(parts, molded, outputs, batch[i], grid)
             gathered += [found[i] for i in range(len(batch))]
             batch = []
         if not batch:
@@ -84,16 +79,8 @@ def gather(
     return gathered
 
 
-def _load(dataset: Any, image_id: int, channels: int) -> tuple[np.ndarray, samples.Instances]:
-    image = data_images.check(dataset.load_image(image_id), image_id, channels)
-    found = samples.instances(dataset, image_id)
-    if len(found.class_ids) and tuple(found.shape) != image.shape[:2]:
-        raise ValueError(f"its masks are of {found.shape}, the image of {image.shape[:2]} pixels")
-    return image, found
-
-
 def _of_image(
-    parts: TwoParts, molded: predict.Molded, outputs: Sequence[np.ndarray], image_shape: Sequence[int], truth: samples.Instances, grid: tuning.Grid
+    parts: TwoParts, molded: predict.Molded, outputs: Sequence[np.ndarray], truth: collect.Truth, grid: tuning.Grid
 ) -> tuning.Image:
     """Keep one image's candidates and truth."""
     found = parts.candidates_of(outputs, molded)
@@ -101,13 +88,9 @@ def _of_image(
     kept = np.array([suppression.suppressors(found.boxes, value, found.class_ids) == suppression.KEPT for value in grid.nms], bool)  # [nms, C]
     some = kept.any(axis=0)
     found, kept = found.select(some), kept[:, some]
-    real, small = _small_masks(parts, found, outputs, molded, image_shape)
+    real, small = _small_masks(parts, found, outputs, molded, truth.image.shape)
 
-    gt_class_ids, masks = truth.class_ids, truth.masks
-    labelled = np.flatnonzero(gt_class_ids)  # 0 is padding
-    gt_rles = rle.encode_coco(masks[:, :, labelled]) if isinstance(masks, np.ndarray) else [rle.checked_coco(masks[i]) for i in labelled]
-    gt_class_ids = gt_class_ids[labelled]
-    crowd, gt_class_ids = gt_class_ids < 0, np.abs(gt_class_ids)
+    gt_rles, crowd, gt_class_ids = truth.rles, truth.class_ids < 0, np.abs(truth.class_ids)
     areas = np.zeros((len(grid.mask), len(real)), np.int64)
     overlaps = np.zeros((len(grid.mask), len(real), len(gt_class_ids)))
     same = found.class_ids[real][:, None] == gt_class_ids[None]
