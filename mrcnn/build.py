@@ -21,6 +21,8 @@ Tensor = Any
 
 logger = logging.getLogger(__name__)
 
+MIXED_BATCHES = 4  # where molded sizes differ, this many batches of photos go to detect() at once: groups of one size fill up
+
 
 @keras.saving.register_keras_serializable("mrcnn")
 class NormalizeBoxes(BoxLayer):
@@ -82,6 +84,11 @@ def build(config: Config, mode: str, *, saver: network.Saver, loader: Callable[.
     if config.FOLD_BATCH_NORM:
         fold(model)
     return model
+
+
+def photos_at_once(config: Config) -> int:
+    """Return how many photos of a data set go to `detect` together."""
+    return config.BATCH_SIZE * (1 if image_size(config)[0] else MIXED_BATCHES)
 
 
 def image_size(config: Config) -> tuple[int | None, int | None]:

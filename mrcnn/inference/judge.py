@@ -15,7 +15,6 @@ from mrcnn.evaluation.evaluation import Evaluation
 from mrcnn.inference import report
 from mrcnn.log import log
 
-AT_ONCE = 4  # where molded sizes differ, this many batches of photos go to detect() at once: groups of one size fill up
 LOW_SCORE, MANY = 0.05, 100  # what detection has to give for AP to be COCO's
 QUIET_SECONDS = 30.0
 
@@ -66,13 +65,8 @@ def gather(model: Any, dataset: Any, *, image_ids: Sequence[int] | None = None, 
     progress = Progress() if verbose else lambda done, total: None
     return collect.from_dataset(
         lambda images: model.detect(images, verbose=0, **lazy), dataset, image_ids=image_ids, channels=config.IMAGE_CHANNEL_COUNT,
-        at_once=photos_at_once(config), progress=progress,
+        at_once=build.photos_at_once(config), progress=progress,
     )  # fmt: skip
-
-
-def photos_at_once(config: Any) -> int:
-    """Return how many photos of a data set are loaded and detected on together."""
-    return config.BATCH_SIZE * (1 if build.image_size(config)[0] else AT_ONCE)
 
 
 def notes(config: Any) -> list[str]:

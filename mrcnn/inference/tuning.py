@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from mrcnn import build
 from mrcnn.evaluation import collect, tuning
-from mrcnn.inference import candidates, judge, predict, thresholds
+from mrcnn.inference import candidates, predict, thresholds
 from mrcnn.inference.two_parts import TwoParts
 from mrcnn.ops import paste, rle, suppression
 from mrcnn.results import SmallMasks
@@ -61,7 +62,7 @@ def gather(
     A mask is made only of candidates that suppression keeps at some value of the grid. An image that can't be read or judged is logged and left out.
     """
     config, gathered = parts.predictor.config, []
-    at_once = judge.photos_at_once(config)
+    at_once = build.photos_at_once(config)
     batch: list[collect.Truth] = []
     for done, image_id in enumerate(image_ids, start=1):
         try:

@@ -25,7 +25,6 @@ LOG_NAME = "val_mean_average_precision"
 SHORT_LOG_NAME = "val_map"
 EMA_LOG_NAME = "val_map_ema"
 PER_IMAGE_LOG_NAME = "val_mean_average_precision_per_image"
-MIXED_BATCHES = 4  # where molded sizes differ, this many batches of photos go to detect() at once: groups of one size fill up
 QUIET_SECONDS = 30.0  # between two lines of progress where there is no terminal
 
 
@@ -148,7 +147,7 @@ def measure(
     """Detect on images of a data set, in batches, and measure the average precision at IoU 0.5 of the masks.
 
     An image that cannot be loaded or judged is logged with its reason and left out of the figure. At most BATCH_SIZE photos and their truth are in
-    memory at a time; where molded sizes differ (modes pad64 and none), MIXED_BATCHES times as many, from which `detect` makes batches of one size.
+    memory at a time; where molded sizes differ (modes pad64 and none), several times as many, from which `detect` makes batches of one size.
 
     Args:
         inference_model: MaskRCNN in inference mode.
@@ -164,7 +163,7 @@ def measure(
     config = inference_model.config
     accumulator = accumulator or APAccumulator(config.NUM_CLASSES)
     lazy = {"lazy_masks": True} if "lazy_masks" in inspect.signature(inference_model.detect).parameters else {}  # an override may not know it
-    at_once = config.BATCH_SIZE * (1 if build.image_size(config)[0] else MIXED_BATCHES)
+    at_once = build.photos_at_once(config)
     bad: list[str] = []
     batch: list[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]] = []
     for done, image_id in enumerate(image_ids, start=1):
