@@ -147,6 +147,10 @@ def test_tuning_counts_what_detection_with_its_thresholds_gives(model, data, sha
     text = tuning.table(tuned, data.class_names)
     assert "cross-fitted" in text and "square" in text and f"{len(data.image_ids)} images" in text
     figures = chosen.figures
+    assert figures["origins"] == {data.class_names[i]: origin for i, origin in tuned.origins.items()}
+    lines = {line.split()[0]: line.split()[-1] for line in text.splitlines() if line}
+    assert (lines["square"], lines["disc"]) == (tuned.origins[1], tuned.origins[2])
+    assert [origin in text.split("images; F1")[1] for origin in ("shared:", "kept:")] == [o in tuned.origins.values() for o in ("shared", "kept")]
     assert figures["images"] == 5 and figures["before"]["mean_f1"] == pytest.approx(np.mean([tuned.before[i].f1 for i in (1, 2)]))
 
 
