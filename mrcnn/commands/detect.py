@@ -43,6 +43,7 @@ def run(options: argparse.Namespace) -> int:
     settings = dict(options.settings)
     if options.min_score is not None:
         settings["DETECTION_MIN_CONFIDENCE"] = options.min_score
+    options.weights = trained.find(options.weights, options.config, options.logs)
     config = trained.configuration(options.weights, options.config, settings, options.batch)
     names = trained.class_names(options.classes, options.weights, config.NUM_CLASSES)
     categories, image_ids = trained.category_ids(names, options.coco_ids)
