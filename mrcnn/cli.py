@@ -9,6 +9,8 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from mrcnn.commands import words
+
 _WEIGHTS = "the .h5 file; a run's folder, for its newest checkpoint; last, for that of the newest run under --logs (with --config: of its NAME)"
 _LOGS = "where --weights last looks. Default: logs"
 
@@ -209,9 +211,7 @@ def _add_detect(commands: argparse._SubParsersAction) -> None:
     parser.add_argument("--batch", type=_count, default=1, metavar="N", help="images the network takes at once. Default: 1")
     looks = parser.add_argument_group("how to look")
     looks.add_argument("--min-score", type=_share, metavar="S", help="leave out lower scores. Default: the configuration's DETECTION_MIN_CONFIDENCE")
-    looks.add_argument(
-        "--thresholds", nargs="?", const="", metavar="FILE", help="those of each class that tune chose. Without FILE: those beside the weights"
-    )
+    words.add_thresholds(looks)
     looks.add_argument("--flip", action="store_true", help="also look at the mirrored photo, and fuse")
     looks.add_argument("--scales", type=_numbers, metavar="S,S,…", help="sizes to look at, factors of the usual one, such as 0.75,1,1.5, and fuse")
     looks.add_argument(

@@ -134,3 +134,14 @@ def interval_line(name, gathered):
         return f"{name}: no instance to find, so no interval"
     interval = bootstrap.mean_average_precision(gathered)
     return f"{name} {interval}: in brackets {interval.level:.0%} of {interval.samples} draws of the images, seed 0"
+
+
+def set_lines(gathered, class_names):
+    """Return precision, recall and F1 of gathered detections as a set, class by class: thresholds are for these, and cut the mAP's ranking off."""
+    lines, all_f1 = [f"{'as a set, IoU 0.5':24} precision  recall     F1"], []
+    for class_id, ranked in sorted(gathered.ranked().items()):
+        right, found, there = int(ranked.correct.sum()), len(ranked.correct), int(ranked.instances.sum())
+        if there:
+            all_f1.append(2 * right / (found + there))
+            lines.append(f"{class_names[class_id]:24} {right / max(found, 1):9.3f}  {right / there:6.3f}  {all_f1[-1]:5.3f}")
+    return "\n".join([*lines, f"{'mean of the classes':24} {'':9}  {'':6}  {np.mean(all_f1) if all_f1 else float('nan'):5.3f}"])

@@ -106,6 +106,15 @@ def test_each_class_has_its_own_thresholds(model, data):
     assert (other["class_ids"] == present).sum() >= (plain["class_ids"] == present).sum() > 0
 
 
+def test_network_with_thresholds_stands_in_for_a_model(model, data, monkeypatch):
+    asked = []
+    monkeypatch.setattr(model, "load_thresholds", lambda path: asked.append(path) or both(score=0.4))
+    stands_in = thresholds.WithThresholds(model, "mine.json")
+    (expected,), (found,) = model.detect(photos(data)[:1], thresholds=both(score=0.4)), stands_in.detect(photos(data)[:1], lazy_masks=True)
+    assert asked == ["mine.json"] and stands_in.config is model.config and not found.pasted
+    np.testing.assert_array_equal(found["rois"], expected["rois"])
+
+
 def test_masks_are_cut_at_the_threshold_and_wait_if_asked_to(model, data):
     image = photos(data)[:1]
     (low,), (half,), (high,) = (model.detect(image, thresholds=both(mask=value), lazy_masks=True) for value in (0.3, 0.5, 0.7))
@@ -333,7 +342,7 @@ def test_explain_refuses_contradictions(words, message, capsys):
 
 
 def test_a_box_of_other_than_numbers_is_refused(capsys):
-    for text in ("1,2,3", "a,b,c,d", "1,2,3,4,1.5"):
+    for text in ("1,2,3", "a,b,c,d", "1,2,3,4,1.5", "1,2,3,nan"):
         with pytest.raises(SystemExit):
             cli.main(["explain", "0.png", "--weights", "w.h5", "--box", text])
         assert "write 4 numbers" in capsys.readouterr().err

@@ -235,6 +235,31 @@ def test_thresholds_are_tuned_for_one_run_on_its_own_fold(two_runs, monkeypatch,
     assert "--tune chooses the thresholds of one run" in str(caught.value.code)
 
 
+def test_a_run_is_evaluated_with_its_thresholds_as_a_set(two_runs, monkeypatch, capsys):
+    """Thresholds that drop hats (1): none of them is found, and all of what is told is right."""
+    folders, _ = two_runs
+
+    class Tuned(Oracle):
+        def load_thresholds(self, path):
+            return 1
+
+        def detect(self, images, verbose=0, lazy_masks=False, thresholds=None):
+            self.blind_to = thresholds
+            return super().detect(images)
+
+    monkeypatch.setattr(fashion, "_inference_model", lambda *given: Tuned(0))
+    for words in ([], ["--subset", "test"]):
+        fashion.main(["evaluate", "--thresholds", "--weights", folders[1], *words])
+        out = capsys.readouterr().out
+        table = {line.split()[0]: line.split()[1:] for line in out.split("as a set, IoU 0.5")[1].splitlines()[1:] if line}
+        assert table["hat"] == ["0.000", "0.000", "0.000"] and table["shoe"] == ["1.000", "1.000", "1.000"]
+        assert f"mAP, class-wise: {float(table['mean'][-1]):.4f}"[:20] in out
+    for words, message in ((["--tune"], "--tune chooses thresholds"), (["--weights", *folders], "tuned for one network")):
+        with pytest.raises(SystemExit) as caught:
+            fashion.main(["evaluate", "--thresholds", "--weights", folders[1], *words])
+        assert message in str(caught.value.code)
+
+
 def test_runs_and_their_ensemble_are_compared_on_what_no_fold_holds(two_runs, capsys):
     """Each is blind to one class; together they see all, by the rule that one of two is enough at half the score."""
     folders, _ = two_runs
