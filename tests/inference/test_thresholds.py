@@ -9,7 +9,8 @@ import pytest
 import tiny
 
 from mrcnn import cli, fetch
-from mrcnn.commands import trained
+from mrcnn.commands import explain, trained
+from mrcnn.data import samples
 from mrcnn.evaluation.tuning import Counts, Setting
 from mrcnn.inference import thresholds, tuning
 from mrcnn.inference.thresholds import Thresholds
@@ -310,6 +311,26 @@ def test_explain_counts_the_objects_of_a_data_set_by_stage(on_disk, loaded, caps
     assert cli.main(["explain", *network, *data, "--list", "--limit", "1"]) == 0
     out = capsys.readouterr().out
     assert "1 photos, 2 objects" in out and "square at (" in out and ": lost" not in out
+
+
+def test_explain_makes_no_planes_and_leaves_out_what_cannot_be_read(loaded, monkeypatch, capsys, caplog):
+    class Encoded(tiny.Squares):
+        """Instances as run lengths: a square, one without a pixel, and a crowd."""
+
+        def load_rles(self, image_id):
+            if image_id == 1:
+                raise OSError("no such masks")
+            masks = np.zeros((64, 64, 3), bool)
+            masks[5:30, 8:40, 0] = masks[:, :, 2] = True
+            return rle.encode_coco(masks), np.array([1, 2, -2])
+
+    data = Encoded(2)
+    monkeypatch.delattr(samples.Instances, "planes")
+    tally = explain.of_dataset(loaded, data, [0, 1], each=True)
+    assert tally.photos == 1 and {class_id: sum(stages.values()) for class_id, stages in tally.by_class.items()} == {1: 1}
+    assert "OSError: no such masks" in caplog.text and ("square at (5, 8, 30, 40)" in capsys.readouterr().out) == ("found" not in tally.by_class[1])
+    with pytest.raises(ValueError, match="None of the 1 images can be used"):
+        explain.of_dataset(loaded, data, [1])
 
 
 def test_explain_of_a_photo_has_the_names_that_the_run_wrote_down(on_disk, loaded, capsys, monkeypatch):
