@@ -4,9 +4,15 @@ Each command imports what it needs when it runs, so that --help answers at once.
 """
 
 import argparse
+import math
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any
+
+from mrcnn.commands import words
+
+_WEIGHTS = "the .h5 file; a run's folder, for its newest checkpoint; last, for that of the newest run under --logs (with --config: of its NAME)"
+_LOGS = "where --weights last looks. Default: logs"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -143,7 +149,7 @@ def _doctor(options: argparse.Namespace) -> int:
 def _add_evaluate(commands: argparse._SubParsersAction) -> None:
     parser = commands.add_parser("evaluate", help="measure a network, or a file of results: AP, F1, confusion, PQ, mIoU; see docs/evaluation.md")
     network = parser.add_argument_group("a network on a data set")
-    network.add_argument("--weights", metavar="FILE", help="the .h5 file; or last (of the runs under --logs with the name of --config), or coco")
+    network.add_argument("--weights", metavar="FILE", help=f"{_WEIGHTS}, or coco")
     network.add_argument("--format", help="of the annotations: coco, via, labelme, …; one of mrcnn.data.formats.FORMATS")
     network.add_argument("--data", metavar="PATH", help="annotations to judge by, a file or a folder")
     _add_reading(network)
@@ -155,7 +161,7 @@ def _add_evaluate(commands: argparse._SubParsersAction) -> None:
         "--set", dest="settings", type=_setting, action="append", default=[], metavar="NAME=VALUE",
         help="a parameter of Config; may come several times. DETECTION_MIN_CONFIDENCE is 0 unless it is set here",
     )  # fmt: skip
-    network.add_argument("--logs", default="logs", metavar="DIR", help="where --weights last looks. Default: logs")
+    network.add_argument("--logs", default="logs", metavar="DIR", help=_LOGS)
     network.add_argument("--limit", type=_count, metavar="N", help="judge so many images, spread evenly")
     results = parser.add_argument_group("files")
     results.add_argument("--ground-truth", metavar="FILE", help='COCO "instances" json')
@@ -194,7 +200,8 @@ def _add_detect(commands: argparse._SubParsersAction) -> None:
     parser = commands.add_parser("detect", help="find the objects on photos, in a video or before a camera; see docs/detecting.md")
     parser.add_argument("sources", nargs="*", metavar="PHOTO", help="photos, folders of photos, or one video file")
     parser.add_argument("--camera", type=int, metavar="N", help="a camera instead, 0 for the first; Ctrl-C or --frames ends it")
-    parser.add_argument("--weights", required=True, metavar="FILE", help="the trained .h5 file; a config.json beside it says what network it is")
+    parser.add_argument("--weights", required=True, metavar="FILE", help=f"{_WEIGHTS}. A config.json beside it says what network it is")
+    parser.add_argument("--logs", default="logs", metavar="DIR", help=_LOGS)
     parser.add_argument("--config", metavar="FILE.py:CLASS", help="your subclass of Config instead. The file is run")
     parser.add_argument(
         "--set", dest="settings", type=_setting, action="append", default=[], metavar="NAME=VALUE",
@@ -204,9 +211,7 @@ def _add_detect(commands: argparse._SubParsersAction) -> None:
     parser.add_argument("--batch", type=_count, default=1, metavar="N", help="images the network takes at once. Default: 1")
     looks = parser.add_argument_group("how to look")
     looks.add_argument("--min-score", type=_share, metavar="S", help="leave out lower scores. Default: the configuration's DETECTION_MIN_CONFIDENCE")
-    looks.add_argument(
-        "--thresholds", nargs="?", const="", metavar="FILE", help="those of each class that tune chose. Without FILE: those beside the weights"
-    )
+    words.add_thresholds(looks)
     looks.add_argument("--flip", action="store_true", help="also look at the mirrored photo, and fuse")
     looks.add_argument("--scales", type=_numbers, metavar="S,S,…", help="sizes to look at, factors of the usual one, such as 0.75,1,1.5, and fuse")
     looks.add_argument(
@@ -288,13 +293,11 @@ def _explain(options: argparse.Namespace) -> int:
 
 
 def _add_network(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--weights", required=True, metavar="FILE", help="the .h5 file; or last (of the runs under --logs with the name of --config), or coco"
-    )
+    parser.add_argument("--weights", required=True, metavar="FILE", help=f"{_WEIGHTS}, or coco")
     parser.add_argument(
         "--config", metavar="FILE.py:CLASS", help="your subclass of Config. The file is run. Default: that of the weights' run, else the library's"
     )
-    parser.add_argument("--logs", default="logs", metavar="DIR", help="where --weights last looks. Default: logs")
+    parser.add_argument("--logs", default="logs", metavar="DIR", help=_LOGS)
     parser.add_argument(
         "--set", dest="settings", type=_setting, action="append", default=[], metavar="NAME=VALUE",
         help="a parameter of mrcnn.config.Config, such as IMAGE_MAX_DIM=512; may come several times",
@@ -318,7 +321,7 @@ def _place(count: int) -> Callable[[str], list[float]]:
             numbers = [float(part) for part in text.split(",")]
         except ValueError:
             numbers = []
-        if len(numbers) not in (count, count + 1) or (len(numbers) > count and not numbers[-1].is_integer()):
+        if len(numbers) not in (count, count + 1) or not all(map(math.isfinite, numbers)) or (len(numbers) > count and not numbers[-1].is_integer()):
             raise argparse.ArgumentTypeError(f"{text!r}: write {count} numbers with commas between, in pixels, and a class id if you like")
         return numbers
 

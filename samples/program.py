@@ -13,6 +13,7 @@ import sys
 import cv2
 import numpy as np
 
+from mrcnn.commands.words import add_thresholds  # noqa: F401  (one of the options that a program may add)
 from mrcnn.config import read_setting
 from mrcnn.data import images
 from mrcnn.training import stages as training_stages
@@ -196,7 +197,8 @@ def training_model(config, options):
 
 
 def inference_model(config, options, weights=None):
-    """Return a MaskRCNN to detect, with `weights` or those that --weights names; "none" loads nothing yet.
+    """Return a MaskRCNN to detect, with `weights` or those that --weights names; "none" loads nothing yet. With --thresholds it is wrapped, see
+    `with_thresholds`.
 
     Raises:
         FileNotFoundError: the weights are not there.
@@ -209,7 +211,22 @@ def inference_model(config, options, weights=None):
     model = modellib.MaskRCNN(mode="inference", config=config, model_dir=options.logs)
     if weights != "none":
         print(f"Loading weights {model.load_initial_weights(weights)}")
-    return model
+    return with_thresholds(model, options)
+
+
+def with_thresholds(model, options):
+    """Return what detects with the thresholds that --thresholds asks for; the model itself without, or where the command has no such option.
+
+    Raises:
+        FileNotFoundError: there are none.
+        ValueError: they are of other weights or classes.
+    """
+    asked = getattr(options, "thresholds", None)
+    if asked is None:
+        return model
+    from mrcnn.inference.thresholds import WithThresholds
+
+    return WithThresholds(model, asked or None)
 
 
 def map_after_each_epoch(model, config, options, dataset, limit=50):

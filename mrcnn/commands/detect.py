@@ -43,6 +43,7 @@ def run(options: argparse.Namespace) -> int:
     settings = dict(options.settings)
     if options.min_score is not None:
         settings["DETECTION_MIN_CONFIDENCE"] = options.min_score
+    options.weights = trained.find(options.weights, options.config, options.logs)
     config = trained.configuration(options.weights, options.config, settings, options.batch)
     names = trained.class_names(options.classes, options.weights, config.NUM_CLASSES)
     categories, image_ids = trained.category_ids(names, options.coco_ids)
@@ -147,16 +148,14 @@ class _Work:
 
 def _detector(options: argparse.Namespace, config: Config) -> Detect:
     """Build the network, and around it what looks several times or in tiles."""
-    from mrcnn.inference import augmented, tiled
+    from mrcnn.inference import augmented, thresholds, tiled
     from mrcnn.mask_rcnn import MaskRCNN
 
     model: Any = MaskRCNN("inference", config, "logs")
     model.load_weights(options.weights, by_name=True, verbose=0)
     plain: Any = functools.partial(model.detect, lazy_masks=True)
     if options.thresholds is not None:
-        plain = functools.partial(plain, thresholds=model.load_thresholds(options.thresholds or None))
-        plain([])  # what thresholds can't be used with is refused here, not photo by photo
-        return plain
+        return functools.partial(thresholds.WithThresholds(model, options.thresholds or None).detect, lazy_masks=True)
     if options.flip or options.scales:
         model = augmented.Augmented(model, flip=options.flip, scales=options.scales or (1.0,))
     if options.tile is not None:

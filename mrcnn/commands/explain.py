@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import logging
 
 from mrcnn.commands import inputs, trained
 from mrcnn.doctor.command import Progress
+
+logger = logging.getLogger(__name__)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -55,33 +58,44 @@ def _of_data(options: argparse.Namespace) -> int:
 def of_dataset(model, data, ids, *, each: bool = False):
     """Look for the objects of a data set; returns their fates counted, an `inference.explanation.Tally`.
 
+    An image that can't be read or judged is logged and left out. At most BATCH_SIZE photos are in memory at a time, their masks as run lengths.
+
     Args:
         model: MaskRCNN in inference mode.
         data: Prepared data set.
-        ids: Which of its images; one that can't be read ends it.
+        ids: Which of its images.
         each: Print each lost object.
+
+    Raises:
+        ValueError: no image can be used.
     """
-    from mrcnn.data import samples
+    from mrcnn.evaluation import collect
     from mrcnn.inference.explanation import TITLES, Tally
-    from mrcnn.ops import boxes
+    from mrcnn.ops import rle
 
     tally, progress = Tally(list(data.class_names)), Progress()
     size = model.config.BATCH_SIZE
     for first in range(0, len(ids), size):
-        some = ids[first : first + size]
-        truth = []
-        for image_id in some:
-            masks, class_ids = samples.load_instances(data, image_id)
-            rois = boxes.from_masks(masks)
-            real = rois.any(axis=1) & (class_ids > 0)  # crowds are no objects, and an instance may have no pixel
-            truth.append((rois[real], class_ids[real]))
-        found = model.detect([data.load_image(image_id) for image_id in some], objects=truth, lazy_masks=True)
-        for image_id, detections in zip(some, found, strict=True):
+        some: list[collect.Truth] = []
+        for image_id in ids[first : first + size]:
+            try:
+                some.append(collect.load(data, image_id, model.config.IMAGE_CHANNEL_COUNT))
+            except Exception as error:  # whatever a user's load_image or load_mask raises
+                logger.warning("Left out: image %s: %s: %s", collect.image_name(data, image_id), type(error).__name__, error)
+        objects = []
+        for one in some:
+            rois = rle.boxes_coco(one.rles)
+            real = rois.any(axis=1) & (one.class_ids > 0)  # crowds are no objects, and an instance may have no pixel
+            objects.append((rois[real], one.class_ids[real]))
+        found = model.detect([one.image for one in some], objects=objects, lazy_masks=True)
+        for one, detections in zip(some, found, strict=True):
             tally.add(detections.explain)
             for fate in detections.explain.fates if each else ():
                 if not fate.found:
-                    name = data.image_info[image_id].get("path") or data.image_info[image_id]["id"]
                     why = fate.why(data.class_names)
+                    name = collect.image_name(data, one.image_id)
                     print(f"{name}: {fate.title(data.class_names)}: {TITLES[fate.stage]}. {why} {fate.advice}")
-        progress("explain", first + len(some), len(ids))
+        progress("explain", min(first + size, len(ids)), len(ids))
+    if not tally.photos:
+        raise ValueError(f"None of the {len(ids)} images can be used; each is named above.")
     return tally

@@ -19,7 +19,25 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 COCO_CLASSES = 81
-NAMED = ("last", "coco")
+
+
+def find(weights: str, place: str | None, logs: str) -> str:
+    """Return the weight file that --weights names; see `training.session.find`.
+
+    Args:
+        weights: The .h5 file, the folder of a run or of runs, or last.
+        place: "FILE.py:CLASS", whose NAME's runs `last` looks at; None: all runs.
+        logs: Folder of the runs, for `last`.
+
+    Raises:
+        OSError, ValueError: there is none, or no such class.
+    """
+    if os.path.isfile(weights):
+        return weights
+    from mrcnn.training import session  # imports Keras
+
+    name = make_config(place, {}, 0).NAME if place else None
+    return session.find(weights, logs, name, describe=layout.describe)
 
 
 def configuration(weights: str, place: str | None, settings: dict[str, Any], batch: int) -> Config:
@@ -60,25 +78,20 @@ def network_of_file(
     """Build a network for detection and load its weights; return both the network and the weights' file.
 
     Args:
-        weights: The .h5 file; or last (of the runs under `logs` with the configuration's name), or coco.
+        weights: What `find` takes, or coco.
         place, settings: See `configuration`.
         data: Data set that it shall see: its classes must be the network's, and its photos are read with the network's channels from now on.
-        logs: Where `last` looks.
+        logs: See `find`.
 
     Raises:
         OSError, ValueError: configuration, weights or data don't fit, or can't be read.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    named = weights.lower() in NAMED
-    if not named and not os.path.isfile(weights):
-        raise FileNotFoundError(f"--weights {weights}: there is no such file. A path is expected, or one of {', '.join(NAMED)}.")
     batch = settings.get("IMAGES_PER_GPU", 1)
-    if weights.lower() == "last" and not place:
-        raise ValueError("--weights last is that of the runs with the NAME of a configuration: pass --config FILE.py:CLASS, or the file itself.")
-    if named:
-        known = COCO_CLASSES if data is None else data.num_classes
-        config = make_config(place, {"IMAGES_PER_GPU": batch} | settings, known)
+    if weights.lower() == "coco":
+        config = make_config(place, {"IMAGES_PER_GPU": batch} | settings, COCO_CLASSES if data is None else data.num_classes)
     else:
+        weights = find(weights, place, logs)
         config = configuration(weights, place, settings, batch)
     if data is not None:
         _require_classes(weights, config, data)

@@ -110,8 +110,8 @@ class Tuned:
 
     Attributes:
         settings: {class id: Setting}, of every class.
-        shared: What all classes together would take; those with too few instances have it.
-        own: Class ids with a setting of their own.
+        shared: What all classes together would take.
+        origins: {class id: "own", "shared" (too few instances for one of its own) or "kept" (what was there: neither is better, see `tune`)}.
         before, after, crossed: {class id: Counts}: with the setting that was there; with `settings`, on the images that they were chosen on; and
             cross-fitted: each half of the images with what the other half would choose.
         ious: IoUs of masks that F1 is averaged over.
@@ -120,7 +120,7 @@ class Tuned:
 
     settings: dict[int, Setting]
     shared: Setting
-    own: tuple[int, ...]
+    origins: dict[int, str]
     before: dict[int, Counts]
     after: dict[int, Counts]
     crossed: dict[int, Counts]
@@ -145,6 +145,10 @@ def tune(
 ) -> Tuned:  # fmt: skip
     """Choose settings, and measure what they are worth.
 
+    A class has a setting of its own, or with few instances what all classes together would take; and it keeps what was there where this finds its own
+    instances worse (or, for a setting of its own, no better): what suits the many may ruin a rare class. The halves of the cross-fitted figure choose
+    in the same way, from the other half alone.
+
     Args:
         images: Candidates and truth.
         grid: That the candidates were gathered for.
@@ -163,25 +167,38 @@ def tune(
     ious = tuple(float(iou) for iou in ious)
     classes = range(1, num_classes)
 
-    def choose(part: Sequence[Image]) -> tuple[dict[int, Setting], Setting, tuple[int, ...]]:
-        shared = _search([_Class(part, class_id) for class_id in classes], grid, before, ious)
-        settings, own = dict.fromkeys(classes, shared), []
-        for class_id in classes:
-            only = _Class(part, class_id)
-            if only.num_instances >= max(min_instances, 1):
-                settings[class_id] = _search([only], grid, shared, ious)
-                own.append(class_id)
-        return settings, shared, tuple(own)
-
-    settings, shared, own = choose(images)
+    counted = {class_id: _Class(images, class_id).num_instances for class_id in classes}
+    alone = {class_id for class_id, number in counted.items() if number >= max(min_instances, 1)}  # in the halves too, which hold fewer
+    settings, shared, origins = _choose(images, grid, before, classes, alone, ious)
     order = np.random.default_rng([_STREAM, seed]).permutation(len(images))
     halves = [[images[i] for i in sorted(part)] for part in (order[: len(order) // 2], order[len(order) // 2 :])]
-    crossed = [measure(half, grid, choose(other)[0], ious, max_instances) for half, other in (halves, halves[::-1])]
+    crossed = [
+        measure(half, grid, _choose(other, grid, before, classes, alone, ious)[0], ious, max_instances) for half, other in (halves, halves[::-1])
+    ]
     return Tuned(
-        settings=settings, shared=shared, own=own, before=measure(images, grid, dict.fromkeys(classes, before), ious, max_instances),
+        settings=settings, shared=shared, origins=origins, before=measure(images, grid, dict.fromkeys(classes, before), ious, max_instances),
         after=measure(images, grid, settings, ious, max_instances), crossed={i: crossed[0][i].plus(crossed[1][i]) for i in classes}, ious=ious,
         num_images=len(images),
     )  # fmt: skip
+
+
+def _choose(
+    images: Sequence[Image], grid: Grid, before: Setting, classes: Sequence[int], alone: set[int], ious: Sequence[float]
+) -> tuple[dict[int, Setting], Setting, dict[int, str]]:
+    """Return settings, the shared one and origins, as `Tuned` has them; classes of `alone` have a setting of their own if there is an instance."""
+    of_class = {class_id: _Class(images, class_id) for class_id in classes}
+    shared = _search(list(of_class.values()), grid, before, ious)
+    settings, origins = dict.fromkeys(classes, shared), dict.fromkeys(classes, "shared")
+    for class_id, only in of_class.items():
+        now = _f1(only, grid, before, ious)
+        if class_id in alone and only.num_instances:
+            settings[class_id], origins[class_id] = _search([only], grid, shared, ious), "own"
+            kept = now >= _f1(only, grid, settings[class_id], ious) - 1e-9
+        else:
+            kept = now > _f1(only, grid, shared, ious) + 1e-9  # as good: what the other classes say; without an instance nan, and no reason to keep
+        if kept:
+            settings[class_id], origins[class_id] = before, "kept"
+    return settings, shared, origins
 
 
 def measure(
@@ -249,6 +266,14 @@ class _Class:
             kept = image.kept[nms, mine] if passing is None else passing[mine]
             chosen = kept & image.real[mine] & (image.areas[mask, mine] >= setting.min_area)
             yield image.scores[mine], image.overlaps[mask][np.ix_(mine, truth)], chosen, image.gt_crowd[truth]
+
+
+def _f1(only: _Class, grid: Grid, setting: Setting, ious: Sequence[float]) -> float:
+    """Return F1 of one class with a setting, the limit of detections of an image left aside; nan without an instance."""
+    counts = np.zeros((3, len(ious)), np.int64)
+    for scores, overlaps, chosen, crowd in only.of_images(grid, setting):
+        counts += _count(overlaps[chosen & (scores >= np.float32(setting.score))], crowd, ious)
+    return Counts(*counts).f1
 
 
 def _search(classes: Sequence[_Class], grid: Grid, start: Setting, ious: Sequence[float]) -> Setting:

@@ -10,6 +10,8 @@ from mrcnn.ops import boxes
 #: IoU from which on a box covers an object: as in evaluation, and what makes a roi positive in training.
 COVERS = 0.5
 
+_EXPECTED = "boxes [N, (y1, x1, y2, x2)] or points [N, (y, x)] in pixels"
+
 
 class Objects(NamedTuple):
     """What to look for on one photo: `places` [N, 4] boxes or [N, 2] points, float64 pixels; `class_ids` [N] int, or None where they are not said."""
@@ -53,8 +55,9 @@ def read_objects(objects: Any, image_shapes: Sequence[Sequence[int]], num_classe
     """
     if objects is None:
         return [Objects(np.zeros((0, 4)), None) for _ in image_shapes]
-    if isinstance(objects, (np.ndarray, str, dict)) or len(objects) != len(image_shapes):
-        got = f"{type(objects).__name__}" + ("" if isinstance(objects, (str, dict)) else f" of {len(objects)}")
+    plain = not isinstance(objects, (np.ndarray, str, dict)) and hasattr(objects, "__len__")
+    if not plain or len(objects) != len(image_shapes):
+        got = type(objects).__name__ + (f" of {len(objects)}" if plain or isinstance(objects, np.ndarray) and objects.ndim else "")
         raise ValueError(f"objects must be a list with one entry for each of the {len(image_shapes)} photos; got {got}. For one photo: [boxes].")
     return [_read(item, i, shape[:2], num_classes) for i, (item, shape) in enumerate(zip(objects, image_shapes, strict=True))]
 
@@ -63,11 +66,16 @@ def _read(item: Any, number: int, image_shape: Sequence[int], num_classes: int) 
     if item is None:
         return Objects(np.zeros((0, 4)), None)
     where = f"objects of photo {number}"
-    places, class_ids = item if isinstance(item, tuple) and len(item) == 2 and np.ndim(item[0]) != 1 else (item, None)
-    places = np.asarray(places, np.float64)
+    try:
+        places, class_ids = item if isinstance(item, tuple) and len(item) == 2 and np.ndim(item[0]) != 1 else (item, None)
+        places = np.asarray(places, np.float64)
+    except (TypeError, ValueError, OverflowError) as error:  # what is no number, or lists of several lengths
+        raise ValueError(f"{where}: {_EXPECTED} are expected, all numbers and all of one kind; got {_shown(item)}") from error
     places = places.reshape(0, 4) if places.size == 0 else places
-    if places.ndim != 2 or places.shape[1] not in (2, 4) or not np.isfinite(places).all():
-        raise ValueError(f"{where}: boxes [N, (y1, x1, y2, x2)] or points [N, (y, x)] in pixels are expected; got shape {places.shape}")
+    if places.ndim != 2 or places.shape[1] not in (2, 4):
+        raise ValueError(f"{where}: {_EXPECTED} are expected; got {_shown(item)}. One of them is a list of one: [(y, x)].")
+    if not np.isfinite(places).all():
+        raise ValueError(f"{where}: {_EXPECTED} are expected; got {places[~np.isfinite(places).all(axis=1)][0].tolist()}")
     height, width = image_shape
     low, high = places[:, :2], places[:, -2:]
     outside = (high < 0).any(axis=1) | (low[:, 0] >= height) | (low[:, 1] >= width)
@@ -76,7 +84,21 @@ def _read(item: Any, number: int, image_shape: Sequence[int], num_classes: int) 
         if bad.any():
             raise ValueError(f"{where}: {places[bad][0].tolist()} {what}; (y1, x1, y2, x2) or (y, x) are expected, in pixels")
     if class_ids is not None:
-        class_ids = np.abs(np.asarray(class_ids)).astype(np.int64)
-        if class_ids.shape != (len(places),) or ((class_ids < 1) | (class_ids >= num_classes)).any():
-            raise ValueError(f"{where}: {len(places)} class ids from 1 to {num_classes - 1} are expected; got {class_ids.tolist()}")
+        class_ids = _class_ids(class_ids, len(places), num_classes, where)
     return Objects(places, class_ids)
+
+
+def _class_ids(given: Any, count: int, num_classes: int, where: str) -> np.ndarray:
+    try:
+        numbers = np.abs(np.asarray(given, np.float64))
+    except (TypeError, ValueError, OverflowError):
+        numbers = np.zeros(0) if count else np.full(1, np.nan)  # refused below
+    if numbers.shape != (count,) or not ((numbers >= 1) & (numbers < num_classes) & (numbers % 1 == 0)).all():
+        raise ValueError(f"{where}: {count} class ids from 1 to {num_classes - 1} are expected, whole numbers; got {_shown(given)}")
+    return numbers.astype(np.int64)
+
+
+def _shown(given: Any) -> str:
+    """Return what came, cut where it is long."""
+    text = repr(given.tolist() if isinstance(given, np.ndarray) else given)
+    return text if len(text) <= 200 else text[:200] + "…"

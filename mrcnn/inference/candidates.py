@@ -43,9 +43,15 @@ def require_hard_suppression(layer: DetectionLayer) -> None:
         ValueError: says which parameter.
     """
     if layer.nms_method != "hard":
-        raise ValueError(f"DETECTION_NMS_METHOD = {layer.nms_method!r}: explain, tune and thresholds know the 'hard' one only.")
+        raise ValueError(
+            f"DETECTION_NMS_METHOD = {layer.nms_method!r}: explain, tune and thresholds know the 'hard' one only. Set it so (the weights stay), or "
+            "do without them."
+        )
     if not layer.nms_per_class:
-        raise ValueError("DETECTION_NMS_PER_CLASS = False: explain, tune and thresholds know suppression within each class only.")
+        raise ValueError(
+            "DETECTION_NMS_PER_CLASS = False: explain, tune and thresholds know suppression within each class only. Set it to True (the weights "
+            "stay), or do without them."
+        )
 
 
 def of_image(layer: DetectionLayer, rois: np.ndarray, probs: np.ndarray, deltas: np.ndarray, window: np.ndarray) -> Candidates:

@@ -156,6 +156,30 @@ def detect(
     return results
 
 
+class WithThresholds:
+    """A network that detects with thresholds of each class; takes the place of a MaskRCNN for `detect` and for measuring.
+
+    Args:
+        model: MaskRCNN in inference mode, its weights loaded.
+        path: Of the thresholds; None: beside the weights.
+
+    Attributes:
+        config: The model's.
+        thresholds: That were read.
+
+    Raises:
+        FileNotFoundError, ValueError: see `load_for`; or the network has suppression that thresholds can't be used with.
+    """
+
+    def __init__(self, model: Any, path: str | os.PathLike[str] | None = None):
+        self.model, self.config, self.thresholds = model, model.config, model.load_thresholds(path)
+        self.detect([])  # what they can't be used with is refused here, not photo by photo
+
+    def detect(self, images: Sequence[np.ndarray], verbose: int = 0, *, lazy_masks: bool = False) -> list[Detections]:
+        """Detect as `MaskRCNN.detect` does."""
+        return self.model.detect(images, verbose, lazy_masks=lazy_masks, thresholds=self.thresholds)
+
+
 def cut_at(small: SmallMasks, thresholds: np.ndarray) -> SmallMasks:
     """Return masks that, cut at 0.5 as always, are these cut at another probability.
 

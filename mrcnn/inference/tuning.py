@@ -22,6 +22,11 @@ LEAST_SCORE = 0.05
 NMS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7)
 MASK = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
 
+_ORIGINS = {
+    "shared": "shared: too few objects for a setting of its own, so that of all classes together.",
+    "kept": "kept: what was there, as no other setting is better for the class's own objects.",
+}
+
 
 def tune(
     model: Any, dataset: Any, *, image_ids: Sequence[int] | None = None, ious: Sequence[float] = (0.5, 0.75), min_instances: int = 20,
@@ -119,17 +124,19 @@ def _small_masks(
 
 def table(tuned: tuning.Tuned, class_names: Sequence[str]) -> str:
     """Return settings and figures, before and after, as text."""
-    head = f"{'':20} {'objects':>7}  {'F1 before':>9}  {'cross-fitted':>12}  {'same images':>11}   {'score':>6} {'NMS':>5} {'mask':>5} {'area':>6}"
+    head = (
+        f"{'':20} {'objects':>7}  {'F1 before':>9}  {'cross-fitted':>12}  {'same images':>11}   {'score':>6} {'NMS':>5} {'mask':>5} {'area':>6}"
+        "  setting"
+    )
     lines = [head]
     for class_id, setting in sorted(tuned.settings.items()):
         before, crossed, after = (counts[class_id] for counts in (tuned.before, tuned.crossed, tuned.after))
         instances = int((before.right + before.missed)[0])
         if not instances:
             continue
-        shared = "" if class_id in tuned.own else "  shared: too few objects"
         lines.append(
             f"{class_names[class_id]:20} {instances:7}  {before.f1:9.3f}  {crossed.f1:12.3f}  {after.f1:11.3f}   {setting.score:6.3g} "
-            f"{setting.nms:5.2g} {setting.mask:5.2g} {setting.min_area:6g}{shared}"
+            f"{setting.nms:5.2g} {setting.mask:5.2g} {setting.min_area:6g}  {tuned.origins[class_id]}"
         )
     means = [tuning.mean_f1(counts) for counts in (tuned.before, tuned.crossed, tuned.after)]
     lines += [f"{'mean of the classes':20} {'':7}  {means[0]:9.3f}  {means[1]:12.3f}  {means[2]:11.3f}", ""]
@@ -138,6 +145,7 @@ def table(tuned: tuning.Tuned, class_names: Sequence[str]) -> str:
         f"{tuned.num_images} images; F1 of masks, mean of IoU {ious}. cross-fitted: each half of the images with what the other half",
         "chose, the figure to believe. same images: those that the thresholds were chosen on, which flatters them.",
     ]
+    lines += [_ORIGINS[origin] for origin in _ORIGINS if origin in {tuned.origins[i] for i, count in tuned.before.items() if not np.isnan(count.f1)}]
     if not tuned.gain > 0:
         lines.append("Cross-fitted, nothing is gained: keep the configuration's thresholds, or tune on more images.")
     return "\n".join(lines)
@@ -156,9 +164,9 @@ def to_thresholds(tuned: tuning.Tuned, class_names: Sequence[str], weights_sha25
         classes = {class_names[i]: {"precision": c.precision, "recall": c.recall, "f1": c.f1} for i, c in counts.items() if not np.isnan(c.f1)}
         return {"mean_f1": tuning.mean_f1(counts), "classes": classes}
 
+    origins = {class_names[i]: origin for i, origin in sorted(tuned.origins.items())}
     figures = {
-        **facts, "images": tuned.num_images, "f1_at_iou": list(tuned.ious), "own_settings": [class_names[i] for i in tuned.own],
-        "shared_setting": asdict(tuned.shared), "before": of(tuned.before), "after_cross_fitted": of(tuned.crossed),
-        "after_on_the_same_images": of(tuned.after),
+        **facts, "images": tuned.num_images, "f1_at_iou": list(tuned.ious), "origins": origins, "shared_setting": asdict(tuned.shared),
+        "before": of(tuned.before), "after_cross_fitted": of(tuned.crossed), "after_on_the_same_images": of(tuned.after),
     }  # fmt: skip
     return thresholds.Thresholds(tuple(class_names), dict(tuned.settings), weights_sha256, figures)

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 _CHECKPOINT = re.compile(r"(?:.*[/\\])?(?P<folder>[^/\\]+?(?P<stamp>\d{8}T\d{4}))[/\\]mask_rcnn_[^/\\]+_(?P<epoch>\d{4,})\.h5$")
 
+_FILE = re.compile(r"mask_rcnn_.+_(\d{4,})\.h5")
+
 
 @dataclass(frozen=True)
 class Run:
@@ -59,26 +61,26 @@ def of_checkpoint(path: str, model_dir: str, name: str) -> Run | None:
     return Run(folder, _pattern(folder, name), int(match["epoch"]))
 
 
-def folders(model_dir: str, name: str) -> list[str]:
-    """Folders of all runs of this name, the newest first.
+def folders(model_dir: str, name: str | None) -> list[str]:
+    """Folders of all runs of this name, the newest first; None: of any name.
 
     Raises:
         FileNotFoundError: there is none.
     """
     found = []
     if os.path.isdir(model_dir):
-        own = re.compile(re.escape(name.lower()) + r"(\d{8}T\d{4})")
+        own = re.compile((".*?" if name is None else re.escape(name.lower())) + r"(\d{8}T\d{4})")
         found = sorted(((m[1], f) for f in os.listdir(model_dir) if (m := own.fullmatch(f))), reverse=True)
     if not found:
-        place, form = os.path.abspath(model_dir), f"{name.lower()}YYYYMMDDTHHMM"
-        raise FileNotFoundError(f"There is no run of {name!r} in {place} (folders named {form}). Train first, or check the folder (--logs).")
+        place, form = os.path.abspath(model_dir), f"{(name or 'name').lower()}YYYYMMDDTHHMM"
+        which = f" of {name!r}" if name else ""
+        raise FileNotFoundError(f"There is no run{which} in {place} (folders named {form}). Train first, or check the folder (--logs).")
     return [os.path.join(model_dir, folder) for _, folder in found]
 
 
 def checkpoints_of(folder: str) -> list[str]:
-    """Checkpoints of one run, the last epoch first."""
-    place = os.path.abspath(folder)
-    epochs = [(int(m["epoch"]), f) for f in os.listdir(folder) if (m := _CHECKPOINT.match(os.path.join(place, f)))]
+    """Checkpoints of one run, the last epoch first; its folder may have been renamed."""
+    epochs = [(int(m[1]), f) for f in os.listdir(folder) if (m := _FILE.fullmatch(f))]
     return [os.path.join(folder, file) for _, file in sorted(epochs, reverse=True)]
 
 

@@ -221,14 +221,44 @@ def versions() -> dict[str, str]:
     return {"keras": keras.__version__, "backend": keras.backend.backend()}
 
 
-def last(model_dir: str, name: str, *, describe: Callable[[str], Any], whole_epochs: bool) -> str:
+def find(weights: str, logs: str, name: str | None, *, describe: Callable[[str], Any], whole_epochs: bool = True) -> str:
+    """Return the weight file that a command's --weights names.
+
+    Args:
+        weights: A file; the folder of a run: its newest complete checkpoint; a folder of runs: that of the newest run; or "last": that of the newest
+            run under `logs`.
+        logs: Folder of the runs.
+        name: Of the configuration whose runs "last" looks at; None: of any.
+        describe, whole_epochs: See `last`.
+
+    Raises:
+        FileNotFoundError: there is none.
+    """
+    if weights.lower() == "last":
+        return last(logs, name, describe=describe, whole_epochs=whole_epochs)
+    if not os.path.isdir(weights):
+        if not os.path.isfile(weights):
+            raise FileNotFoundError(f"--weights {weights}: there is no such file. A weight file, the folder of a run, or last is expected.")
+        return weights
+    if not (os.path.isdir(os.path.join(weights, state.FOLDER)) or runs.checkpoints_of(weights)):
+        try:
+            return last(weights, None, describe=describe, whole_epochs=whole_epochs)
+        except FileNotFoundError as error:
+            raise FileNotFoundError(f"--weights {weights}: the folder holds no checkpoint (mask_rcnn_NAME_NNNN.h5) and no run with one.") from error
+    path, _ = _newest(weights, describe, whole_epochs)
+    if path is None:
+        raise FileNotFoundError(f"--weights {weights}: no checkpoint of this run is complete.")
+    return path
+
+
+def last(model_dir: str, name: str | None, *, describe: Callable[[str], Any], whole_epochs: bool) -> str:
     """Weights of the newest complete checkpoint or state of this name's runs; broken ones are skipped, and said so.
 
     In a run that keeps states a checkpoint is complete if its state is; in one without, if `describe` finds a weight file in it.
 
     Args:
         model_dir: Folder of the runs.
-        name: Of the configuration.
+        name: Of the configuration. None: the runs of any.
         describe: Raises ValueError for a file that holds no weights.
         whole_epochs: Leave out states inside an epoch.
 
@@ -240,30 +270,39 @@ def last(model_dir: str, name: str, *, describe: Callable[[str], Any], whole_epo
     for number, folder in enumerate(folders):
         if number:
             log(f"{folders[number - 1]} holds no complete checkpoint: looking in the run before, {folder}.")
-        keeps = os.path.isdir(os.path.join(folder, state.FOLDER))
-        for path in state.paths(folder):
-            facts = state.facts_of(path)
-            if facts and facts["step"] and whole_epochs:
-                continue
-            seen += 1
-            try:
-                return state.read(path).weights
-            except ValueError as error:
-                if facts and not os.path.exists(os.path.join(folder, facts["weights"])):
-                    log(f"{os.path.join(folder, facts['weights'])} has been deleted: taking the one before.")
-                    continue
-                log(f"Skipping a broken checkpoint: {error}")
-        for path in runs.checkpoints_of(folder):
-            seen += 1
-            if keeps and state.of_weights(path) is None:
-                log(f"Skipping {path}: it was not completed. Its weights alone can be loaded by this path.")
-            elif not keeps:
-                try:
-                    describe(path)
-                    return path
-                except ValueError as error:
-                    log(f"Skipping a broken checkpoint: {error}")
-    place = os.path.abspath(model_dir)
+        path, tried = _newest(folder, describe, whole_epochs)
+        if path is not None:
+            return path
+        seen += tried
+    place, which = os.path.abspath(model_dir), f" of {name!r}" if name else ""
     if seen:
-        raise FileNotFoundError(f"Every checkpoint of the runs of {name!r} in {place} is broken.")
-    raise FileNotFoundError(f"The runs of {name!r} in {place} hold no checkpoint yet (the first is written after an epoch).")
+        raise FileNotFoundError(f"Every checkpoint of the runs{which} in {place} is broken.")
+    raise FileNotFoundError(f"The runs{which} in {place} hold no checkpoint yet (the first is written after an epoch).")
+
+
+def _newest(folder: str, describe: Callable[[str], Any], whole_epochs: bool) -> tuple[str | None, int]:
+    """Return the newest complete weights of one run, None where there are none, and how many were looked at."""
+    seen, keeps = 0, os.path.isdir(os.path.join(folder, state.FOLDER))
+    for path in state.paths(folder):
+        facts = state.facts_of(path)
+        if facts and facts["step"] and whole_epochs:
+            continue
+        seen += 1
+        try:
+            return state.read(path).weights, seen
+        except ValueError as error:
+            if facts and not os.path.exists(os.path.join(folder, facts["weights"])):
+                log(f"{os.path.join(folder, facts['weights'])} has been deleted: taking the one before.")
+                continue
+            log(f"Skipping a broken checkpoint: {error}")
+    for path in runs.checkpoints_of(folder):
+        seen += 1
+        if keeps and state.of_weights(path) is None:
+            log(f"Skipping {path}: it was not completed. Its weights alone can be loaded by this path.")
+        elif not keeps:
+            try:
+                describe(path)
+                return path, seen
+            except ValueError as error:
+                log(f"Skipping a broken checkpoint: {error}")
+    return None, seen

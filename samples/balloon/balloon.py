@@ -212,6 +212,7 @@ def _parser():
     given = of_splash.add_mutually_exclusive_group(required=True)
     given.add_argument("--image", metavar="PATH", help="a photo, or its address (http…)")
     given.add_argument("--video", metavar="PATH", help="a video file")
+    program.add_thresholds(of_splash)
     for command in (of_train, of_splash):
         program.add_weights(command)
         program.add_logs(command)

@@ -105,11 +105,11 @@ def detect(options):
     photos = program.find_photos(options.image)
     checkpoints, records = _runs(options)
     class_names = ["BG", *records[0].classes]
-    models = _models(options, checkpoints, records)
+    models, min_score = _models(options, checkpoints, records)
     os.makedirs(options.output, exist_ok=True)
     results, names_seen = [], set()
     for path, photo in photos:
-        found = _detect_together(models, photo).filter(min_score=options.min_score or models[0].config.SHOWN_CONFIDENCE)
+        found = _detect_together(models, photo).filter(min_score=min_score)
         name = os.path.splitext(os.path.basename(path))[0]
         name = os.path.basename(path) if name in names_seen else name  # a.jpg and a.png have a picture each
         names_seen.add(name)
@@ -130,8 +130,7 @@ def submit(options):
     photos = fashion_submit.find(options.image, options.output, options.overwrite)
     checkpoints, records = _runs(options)
     categories = fashion_submit.categories_of(records[0])
-    models = _models(options, checkpoints, records)
-    min_score = options.min_score or models[0].config.SHOWN_CONFIDENCE
+    models, min_score = _models(options, checkpoints, records)
 
     def found(photo):
         # The masks stay on the network's square: the writer brings each to the photo by itself.
@@ -151,7 +150,8 @@ def evaluate(options):
 
     def model_of(number):
         record = records[number]
-        return _inference_model(record.variant, 1 + len(record.classes), options.logs, checkpoints[number], record.settings)
+        model = _inference_model(record.variant, 1 + len(record.classes), options.logs, checkpoints[number], record.settings)
+        return program.with_thresholds(model, options)
 
     def data_of(number):
         def load(subset):
@@ -164,9 +164,11 @@ def evaluate(options):
 
     if options.tune and (len(checkpoints) > 1 or options.subset != "val"):
         raise ValueError("--tune chooses the thresholds of one run, on its validation images: give one of --weights, and --subset val.")
+    if options.tune and options.thresholds is not None:
+        raise ValueError("--tune chooses thresholds, --thresholds uses those there are: give one of them.")
     if len(records) > 1:
         fashion_splits.require_one_split(checkpoints, records)
-    if options.subset == "test":
+    if options.subset == "test" and options.thresholds is None:
         if len({record.variant for record in records}) > 1:
             raise ValueError("--subset test compares runs on the same pixels: give runs of one variant.")
         models = [model_of(number) for number in range(len(checkpoints))]
@@ -195,6 +197,8 @@ def _evaluate_one(checkpoint, model, dataset, options, attributes):
         print(f"{dataset.class_names[class_id]:24} AP {precision:.3f}   {result.num_instances[class_id]:5} instances")
     print(f"\nmAP, class-wise: {result.map:.4f}   per-image mean: {result.per_image:.4f}")
     print(fashion_run.interval_line("mAP", gathered))
+    if options.thresholds is not None:
+        print(f"\n{fashion_run.set_lines(gathered, dataset.class_names)}")
     if told is not None:
         print(f"\n{fashion_attributes.report(told, attributes)}")
 
@@ -207,6 +211,8 @@ def _evaluate_one(checkpoint, model, dataset, options, attributes):
 
 def _runs(options):
     """Return the checkpoints that --weights names, and the records of their runs, all of the same classes."""
+    if options.thresholds is not None and len(options.weights) > 1:
+        raise ValueError("--thresholds were tuned for one network by itself: give one of --weights.")
     checkpoints = [fashion_run.find_checkpoint(weights, options.logs) for weights in options.weights]
     records = [_required_record(checkpoint) for checkpoint in checkpoints]
     fashion_splits.require_same_classes(checkpoints, records)
@@ -214,14 +220,15 @@ def _runs(options):
 
 
 def _models(options, checkpoints, records):
-    """Return the network of each checkpoint, to detect."""
+    """Return the network of each checkpoint, to detect, and the least score of what is shown."""
     models = [
         _inference_model(record.variant, 1 + len(record.classes), options.logs, checkpoint, record.settings)
         for checkpoint, record in zip(checkpoints, records, strict=True)
     ]
     for model in models:
         model.config.ATTRIBUTE_MIN_CONFIDENCE = options.min_attribute or model.config.ATTRIBUTE_MIN_CONFIDENCE
-    return models
+    default = models[0].config.SHOWN_CONFIDENCE if options.thresholds is None else 0.0  # thresholds have a score for each class
+    return [program.with_thresholds(model, options) for model in models], options.min_score or default
 
 
 def _recorded(options):

@@ -74,12 +74,12 @@ def parse(arguments=None):
     preview.set_defaults(subset=None, **NOT_TRAINED)
 
     detect = commands.add_parser("detect", help="draw the garments found on photos")
-    _add_detection(detect, "show detections from this score on. Default: 0.5")
+    _add_detection(detect, "show detections from this score on. Default: 0.5; with --thresholds what these say")
     detect.add_argument("--image", required=True, help="a photo, or a folder of photos")
     detect.add_argument("--output", required=True, help="folder for the pictures and results.json")
 
     submit = commands.add_parser("submit", help="write the competition's CSV of a folder of photos, and check it")
-    _add_detection(submit, "submit detections from this score on. Default: 0.5")
+    _add_detection(submit, "submit detections from this score on. Default: 0.5; with --thresholds what these say")
     submit.add_argument("--image", required=True, help="folder of photos, such as DATA/test; each gets a line")
     submit.add_argument("--output", required=True, help="the .csv file")
     submit.add_argument("--overwrite", action="store_true", help="replace the file")
@@ -90,6 +90,7 @@ def parse(arguments=None):
     check.add_argument("--labels", help="label_descriptions.json: its categories and attributes are the ones there may be")
     for telling in (detect, submit):
         telling.add_argument("--min-attribute", type=program.share, help=ATTRIBUTE_HELP)
+        program.add_thresholds(telling)
 
     evaluate = commands.add_parser("evaluate", help="mAP of a checkpoint, class by class")
     _add_data(evaluate)
@@ -103,6 +104,7 @@ def parse(arguments=None):
     )  # fmt: skip
     evaluate.add_argument("--map-limit", type=program.count, help="evaluate this many images only")
     evaluate.add_argument("--min-attribute", type=program.share, help=ATTRIBUTE_HELP)
+    program.add_thresholds(evaluate)
     evaluate.add_argument("--tune", action="store_true", help="also choose thresholds of each class, kept beside the checkpoint")
     options = parser.parse_args(arguments)
     options.settings = dict(getattr(options, "settings", ()))

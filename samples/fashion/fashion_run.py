@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
@@ -72,25 +71,17 @@ class Record:
 def find_checkpoint(weights: str, logs: str, whole_epochs: bool = True) -> str:
     """Return the checkpoint that --weights names: a file, a run's folder (its newest one), or "last" (the newest under `logs`).
 
-    Without `whole_epochs` "last" may be the weights of a training left inside an epoch.
+    Without `whole_epochs` it may be the weights of a training left inside an epoch.
 
     Raises:
         FileNotFoundError: there is none.
     """
-    if weights == "last":
-        from mrcnn.training import session
-        from mrcnn.weights import layout
+    if os.path.isfile(weights):
+        return weights
+    from mrcnn.training import session
+    from mrcnn.weights import layout
 
-        return session.last(logs, NAME, describe=layout.describe, whole_epochs=whole_epochs)
-    if os.path.isdir(weights):
-        names = [name for name in os.listdir(weights) if re.fullmatch(rf"mask_rcnn_{NAME}_\d{{4,}}\.h5", name)]
-        found = sorted(names, key=lambda name: (len(name), name))
-        if not found:
-            raise FileNotFoundError(f"The folder {weights} holds no checkpoint (mask_rcnn_{NAME}_NNNN.h5). Give a run's folder.")
-        return os.path.join(weights, found[-1])
-    if not os.path.isfile(weights):
-        raise FileNotFoundError(f"Weight file not found: {weights}. Give --weights a checkpoint, or last.")
-    return weights
+    return session.find(weights, logs, NAME, describe=layout.describe, whole_epochs=whole_epochs)
 
 
 def rescaled(detections: Detections, height: int, width: int) -> Detections:
@@ -143,3 +134,14 @@ def interval_line(name, gathered):
         return f"{name}: no instance to find, so no interval"
     interval = bootstrap.mean_average_precision(gathered)
     return f"{name} {interval}: in brackets {interval.level:.0%} of {interval.samples} draws of the images, seed 0"
+
+
+def set_lines(gathered, class_names):
+    """Return precision, recall and F1 of gathered detections as a set, class by class: thresholds are for these, and cut the mAP's ranking off."""
+    lines, all_f1 = [f"{'as a set, IoU 0.5':24} precision  recall     F1"], []
+    for class_id, ranked in sorted(gathered.ranked().items()):
+        right, found, there = int(ranked.correct.sum()), len(ranked.correct), int(ranked.instances.sum())
+        if there:
+            all_f1.append(2 * right / (found + there))
+            lines.append(f"{class_names[class_id]:24} {right / max(found, 1):9.3f}  {right / there:6.3f}  {all_f1[-1]:5.3f}")
+    return "\n".join([*lines, f"{'mean of the classes':24} {'':9}  {'':6}  {np.mean(all_f1) if all_f1 else float('nan'):5.3f}"])

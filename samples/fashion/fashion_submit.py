@@ -79,7 +79,8 @@ def write(path, paths, detect, categories, attributes=(), overwrite=False):
                 print(f"{number} of {len(paths)} photos", flush=True)
 
     written = write_imaterialist.write_submission(found(), path, overwrite)
-    checked = submission.check(path, sizes, categories=set(categories.values()) | {int(write_imaterialist.NOTHING_FOUND[1])}, classes=True)
+    known = set(categories.values()) | {int(write_imaterialist.NOTHING_FOUND[1])}
+    checked = submission.check(path, sizes, categories=known, attributes={number for number, _ in attributes}, classes=True)
     print(f"{path}: {checked.rows} lines of {checked.images} photos, {written.instances} garments; no overlaps, all runs in order and in range.")
 
 

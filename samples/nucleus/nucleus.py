@@ -284,6 +284,7 @@ def _parser():
         program.add_weights(command)
         program.add_logs(command)
         program.add_settings(command)
+    program.add_thresholds(of_detect)
     program.add_stages(of_train, "20 epochs of the heads, then 20 of all layers, at LEARNING_RATE")
     return parser
 

@@ -123,14 +123,49 @@ def test_data_with_the_networks_classes_in_another_order_are_refused(run_of, cap
     assert "Names of classes differ" in caplog.text
 
 
-def test_weights_that_are_not_there_are_named_with_what_may_be():
-    with pytest.raises(FileNotFoundError, match="none.h5: there is no such file.*last, coco"):
+def test_weights_that_are_not_there_are_named_with_what_may_be(tmp_path):
+    with pytest.raises(FileNotFoundError, match="none.h5: there is no such file.*the folder of a run, or last"):
         trained.network("none.h5", None, {})
+    (tmp_path / "logs").mkdir()
+    with pytest.raises(FileNotFoundError, match="logs: the folder holds no checkpoint .* and no run"):
+        trained.find(str(tmp_path / "logs"), None, "")
+    with pytest.raises(FileNotFoundError, match="There is no run in .*nameYYYYMMDDTHHMM"):
+        trained.find("last", None, str(tmp_path / "logs"))
 
 
-def test_last_needs_a_configuration_whose_runs_it_is_of():
-    with pytest.raises(ValueError, match="pass --config FILE.py:CLASS"):
-        trained.network("last", None, {})
+@pytest.fixture
+def logs(weights, tmp_path):
+    """A folder of two runs; the newest checkpoint of the newer one is broken."""
+    for run, epochs in (("tiny20260101T0000", (1, 12)), ("cells20260102T0000", (9, 10, 11))):
+        (tmp_path / run).mkdir()
+        for epoch in epochs:
+            (tmp_path / run / f"mask_rcnn_{run[:-13]}_{epoch:04d}.h5").symlink_to(weights)
+    broken = tmp_path / "cells20260102T0000" / "mask_rcnn_cells_0011.h5"
+    broken.unlink()
+    broken.write_bytes(b"cut off")
+    return tmp_path
+
+
+def test_weights_are_a_file_a_run_a_folder_of_runs_or_last(logs):
+    newest, other = logs / "cells20260102T0000" / "mask_rcnn_cells_0010.h5", logs / "tiny20260101T0000" / "mask_rcnn_tiny_0012.h5"
+    assert trained.find(str(other), None, "") == str(other)
+    assert trained.find(str(other.parent), None, "") == str(other) and trained.find(str(newest.parent), None, "") == str(newest)
+    assert trained.find(str(logs), None, "") == trained.find("last", None, str(logs)) == str(newest)
+
+
+def test_last_with_a_configuration_is_of_the_runs_with_its_name(logs):
+    (logs / "mine.py").write_text("from mrcnn.config import Config\nclass Mine(Config):\n    NAME = 'Tiny'\n")
+    assert trained.find("LAST", f"{logs / 'mine.py'}:Mine", str(logs)).endswith("mask_rcnn_tiny_0012.h5")
+
+
+def test_a_run_may_be_renamed_but_one_without_a_whole_checkpoint_is_refused(logs):
+    (logs / "tiny20260101T0000").rename(logs / "best")
+    assert trained.find(str(logs / "best"), None, "").endswith("best/mask_rcnn_tiny_0012.h5")
+    for epoch in (1, 12):
+        (logs / "best" / f"mask_rcnn_tiny_{epoch:04d}.h5").unlink()
+    (logs / "best" / "mask_rcnn_tiny_0002.h5").write_bytes(b"cut off")
+    with pytest.raises(FileNotFoundError, match="best: no checkpoint of this run is complete"):
+        trained.find(str(logs / "best"), None, "")
 
 
 def test_a_network_takes_as_many_images_at_once_as_set_says(run_of, monkeypatch):

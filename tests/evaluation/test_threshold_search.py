@@ -47,7 +47,7 @@ def test_score_lies_between_the_last_right_and_the_first_wrong_candidate():
 
 def test_setting_stays_where_no_other_is_better():
     result = tuned([image([(1, 0.9, 0), (1, 0.2, None)])] * 2)
-    assert result.settings == {1: BEFORE} and result.gain == 0
+    assert result.settings == {1: BEFORE} and result.origins == {1: "kept"} and result.gain == 0
 
 
 def test_candidates_of_one_score_stay_together():
@@ -77,7 +77,39 @@ def test_least_area_drops_false_alarms_smaller_than_the_instances():
 def test_class_with_few_instances_takes_what_all_share():
     images = [image([(1, 0.9, 0), (1, 0.3, 1), (2, 0.2, None)], truth=(1, 1, 2))] * 4
     result = tuning.tune(images, GRID, BEFORE, 3, max_instances=100, min_instances=5, ious=(0.5,))
-    assert result.own == (1,) and result.settings[2] == result.shared and result.settings[1].score < 0.3
+    assert result.origins == {1: "own", 2: "shared"} and result.settings[2] == result.shared and result.settings[1].score < 0.3
+
+
+COMMON = [(1, 0.9, 0), (1, 0.8, None), (1, 0.75, None), (1, 0.7, None)]  # class 1 wants a score above 0.8
+
+
+def test_rare_class_keeps_what_was_there_where_the_shared_setting_ruins_it():
+    """The rare class's objects have 0.6: found at 0.5, lost at what all share, in the halves too."""
+    images = [image([*COMMON, (2, 0.6, 1)], truth=(1, 2)), *[image(COMMON)] * 2, image([*COMMON, (2, 0.6, 1)], truth=(1, 2))] * 2
+    result = tuning.tune(images, GRID, BEFORE, 3, max_instances=100, min_instances=5, ious=(0.5,))
+    assert result.origins == {1: "own", 2: "kept"} and result.shared.score > 0.8
+    assert result.settings[2] == BEFORE and result.before[2].f1 == result.after[2].f1 == 1
+    assert result.crossed[2].f1 == 1 and result.crossed[1].f1 == 1
+
+
+def test_what_is_kept_is_decided_by_the_other_half_alone():
+    """One image's rare object wants what was there, the other's what all share; over both these are equal, but each half is wrong for the other."""
+    low = image([*COMMON, (2, 0.6, 1)], truth=(1, 2))
+    high = image([*COMMON[:1], (2, 0.9, 1), *COMMON[1:], (2, 0.6, None), (2, 0.6, None)], truth=(1, 2))
+    result = tuning.tune([low, high], GRID, BEFORE, 3, max_instances=100, min_instances=2, ious=(0.5,))
+    low_alone = tuning._choose([low], GRID, BEFORE, (1, 2), set(), (0.5,))
+    high_alone = tuning._choose([high], GRID, BEFORE, (1, 2), set(), (0.5,))
+    assert (low_alone[2][2], high_alone[2][2]) == ("kept", "shared")
+    assert [int(n[0]) for n in result.crossed[2]] == [1, 2, 1]  # low's choice finds high's object and both false alarms; high's loses low's object
+
+
+def test_class_with_enough_objects_has_a_setting_of_its_own_in_the_halves_too():
+    """Six objects in all, three in a half: fewer than the five of min_instances, but what is measured is a setting of its own."""
+    rare = [(2, 0.4, 1), (2, 0.3, None)]
+    images = [image([*COMMON, *rare], truth=(1, 2))] * 6
+    result = tuning.tune(images, GRID, BEFORE, 3, max_instances=100, min_instances=5, ious=(0.5,))
+    assert result.origins == {1: "own", 2: "own"} and 0.3 < result.settings[2].score <= 0.4
+    assert result.crossed[2].f1 == 1
 
 
 def test_class_without_instances_counts_in_no_mean():

@@ -185,12 +185,18 @@ def test_scores_that_are_no_numbers_are_said():
     [
         (np.zeros((1, 4)), r"one entry for each of the 1 photos; got ndarray of 1"),
         ([LEFT, RIGHT], r"1 photos; got list of 2"),
-        ([LEFT], r"photo 0: boxes \[N, \(y1, x1, y2, x2\)\] or points .* got shape \(4,\)"),
+        ([LEFT], r"photo 0: boxes \[N, \(y1, x1, y2, x2\)\] or points .* got \(.*One of them is a list of one"),
         ([[(10, 10, 10, 40)]], r"\[10.0, 10.0, 10.0, 40.0\] has no area"),
         ([[(200, 5)]], r"\[200.0, 5.0\] is outside of the photo, 101 x 101"),
-        ([([LEFT], [3])], r"1 class ids from 1 to 2 are expected; got \[3\]"),
+        ([([LEFT], [3])], r"1 class ids from 1 to 2 are expected, whole numbers; got \[3\]"),
+        ([([LEFT], [1.5])], r"whole numbers; got \[1.5\]"),
+        ([([LEFT], ["hat"])], r"whole numbers; got \['hat'\]"),
+        ([[("a", 5)]], r"photo 0: boxes .* or points .* are expected, all numbers and all of one kind; got \[\('a', 5\)\]"),
+        ([[(1, 2), LEFT]], r"all of one kind; got"),
+        ([[(10**400, 2)]], r"all numbers"),
+        (5, r"1 photos; got int"),
         ([([LEFT], [1, 1])], r"1 class ids from 1 to 2"),
-        ([[(np.nan, 5)]], r"in pixels are expected"),
+        ([[(1, 2), (np.nan, 5)]], r"in pixels are expected; got \[nan, 5.0\]"),
     ],
 )
 def test_objects_of_another_form_are_refused(objects, message):

@@ -9,7 +9,8 @@ import pytest
 import tiny
 
 from mrcnn import cli, fetch
-from mrcnn.commands import trained
+from mrcnn.commands import explain, trained
+from mrcnn.data import samples
 from mrcnn.evaluation.tuning import Counts, Setting
 from mrcnn.inference import thresholds, tuning
 from mrcnn.inference.thresholds import Thresholds
@@ -106,6 +107,15 @@ def test_each_class_has_its_own_thresholds(model, data):
     assert (other["class_ids"] == present).sum() >= (plain["class_ids"] == present).sum() > 0
 
 
+def test_network_with_thresholds_stands_in_for_a_model(model, data, monkeypatch):
+    asked = []
+    monkeypatch.setattr(model, "load_thresholds", lambda path: asked.append(path) or both(score=0.4))
+    stands_in = thresholds.WithThresholds(model, "mine.json")
+    (expected,), (found,) = model.detect(photos(data)[:1], thresholds=both(score=0.4)), stands_in.detect(photos(data)[:1], lazy_masks=True)
+    assert asked == ["mine.json"] and stands_in.config is model.config and not found.pasted
+    np.testing.assert_array_equal(found["rois"], expected["rois"])
+
+
 def test_masks_are_cut_at_the_threshold_and_wait_if_asked_to(model, data):
     image = photos(data)[:1]
     (low,), (half,), (high,) = (model.detect(image, thresholds=both(mask=value), lazy_masks=True) for value in (0.3, 0.5, 0.7))
@@ -147,6 +157,10 @@ def test_tuning_counts_what_detection_with_its_thresholds_gives(model, data, sha
     text = tuning.table(tuned, data.class_names)
     assert "cross-fitted" in text and "square" in text and f"{len(data.image_ids)} images" in text
     figures = chosen.figures
+    assert figures["origins"] == {data.class_names[i]: origin for i, origin in tuned.origins.items()}
+    lines = {line.split()[0]: line.split()[-1] for line in text.splitlines() if line}
+    assert (lines["square"], lines["disc"]) == (tuned.origins[1], tuned.origins[2])
+    assert [origin in text.split("images; F1")[1] for origin in ("shared:", "kept:")] == [o in tuned.origins.values() for o in ("shared", "kept")]
     assert figures["images"] == 5 and figures["before"]["mean_f1"] == pytest.approx(np.mean([tuned.before[i].f1 for i in (1, 2)]))
 
 
@@ -299,6 +313,26 @@ def test_explain_counts_the_objects_of_a_data_set_by_stage(on_disk, loaded, caps
     assert "1 photos, 2 objects" in out and "square at (" in out and ": lost" not in out
 
 
+def test_explain_makes_no_planes_and_leaves_out_what_cannot_be_read(loaded, monkeypatch, capsys, caplog):
+    class Encoded(tiny.Squares):
+        """Instances as run lengths: a square, one without a pixel, and a crowd."""
+
+        def load_rles(self, image_id):
+            if image_id == 1:
+                raise OSError("no such masks")
+            masks = np.zeros((64, 64, 3), bool)
+            masks[5:30, 8:40, 0] = masks[:, :, 2] = True
+            return rle.encode_coco(masks), np.array([1, 2, -2])
+
+    data = Encoded(2)
+    monkeypatch.delattr(samples.Instances, "planes")
+    tally = explain.of_dataset(loaded, data, [0, 1], each=True)
+    assert tally.photos == 1 and {class_id: sum(stages.values()) for class_id, stages in tally.by_class.items()} == {1: 1}
+    assert "OSError: no such masks" in caplog.text and ("square at (5, 8, 30, 40)" in capsys.readouterr().out) == ("found" not in tally.by_class[1])
+    with pytest.raises(ValueError, match="None of the 1 images can be used"):
+        explain.of_dataset(loaded, data, [1])
+
+
 def test_explain_of_a_photo_has_the_names_that_the_run_wrote_down(on_disk, loaded, capsys, monkeypatch):
     folder, network, _ = on_disk
     monkeypatch.setattr(trained, "_recorded_names", lambda weights: ["BG", "square", "disc"])
@@ -329,7 +363,7 @@ def test_explain_refuses_contradictions(words, message, capsys):
 
 
 def test_a_box_of_other_than_numbers_is_refused(capsys):
-    for text in ("1,2,3", "a,b,c,d", "1,2,3,4,1.5"):
+    for text in ("1,2,3", "a,b,c,d", "1,2,3,4,1.5", "1,2,3,nan"):
         with pytest.raises(SystemExit):
             cli.main(["explain", "0.png", "--weights", "w.h5", "--box", text])
         assert "write 4 numbers" in capsys.readouterr().err

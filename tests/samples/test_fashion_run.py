@@ -143,7 +143,7 @@ def test_missing_weights_are_named(tmp_path, capsys):
         fashion_run.find_checkpoint("last", str(tmp_path))
     with pytest.raises(SystemExit) as caught:
         fashion.main(["evaluate", "--weights", str(tmp_path / "none.h5"), "--logs", str(tmp_path)])
-    assert "fashion.py evaluate: Weight file not found" in str(caught.value.code)
+    assert "none.h5: there is no such file" in str(caught.value.code)
 
 
 def test_detect_refuses_what_is_no_photo(tmp_path):

@@ -20,6 +20,7 @@ import fashion_splits  # noqa: E402
 
 from mrcnn.commands import tune  # noqa: E402
 from mrcnn.data.synthetic import CLASS_NAMES, SceneDataset  # noqa: E402
+from mrcnn.weights import layout  # noqa: E402
 
 
 def scenes(count, first=0):
@@ -169,6 +170,7 @@ def test_what_is_as_recorded_or_of_other_data_is_no_mixture(tmp_path):
 @pytest.fixture
 def two_runs(tmp_path, monkeypatch):
     """Folders of two fold runs over twelve scenes, and their networks: one blind to hats (1), one to bags (8)."""
+    monkeypatch.setattr(layout, "describe", lambda path: None)  # the checkpoints are empty
     monkeypatch.setattr(fashion, "TRAIN_SCENES", 12)
     monkeypatch.setattr(fashion, "VAL_SCENES", 4)
     oracles, folders = {}, []
@@ -233,6 +235,31 @@ def test_thresholds_are_tuned_for_one_run_on_its_own_fold(two_runs, monkeypatch,
     assert "--tune chooses the thresholds of one run" in str(caught.value.code)
 
 
+def test_a_run_is_evaluated_with_its_thresholds_as_a_set(two_runs, monkeypatch, capsys):
+    """Thresholds that drop hats (1): none of them is found, and all of what is told is right."""
+    folders, _ = two_runs
+
+    class Tuned(Oracle):
+        def load_thresholds(self, path):
+            return 1
+
+        def detect(self, images, verbose=0, lazy_masks=False, thresholds=None):
+            self.blind_to = thresholds
+            return super().detect(images)
+
+    monkeypatch.setattr(fashion, "_inference_model", lambda *given: Tuned(0))
+    for words in ([], ["--subset", "test"]):
+        fashion.main(["evaluate", "--thresholds", "--weights", folders[1], *words])
+        out = capsys.readouterr().out
+        table = {line.split()[0]: line.split()[1:] for line in out.split("as a set, IoU 0.5")[1].splitlines()[1:] if line}
+        assert table["hat"] == ["0.000", "0.000", "0.000"] and table["shoe"] == ["1.000", "1.000", "1.000"]
+        assert f"mAP, class-wise: {float(table['mean'][-1]):.4f}"[:20] in out
+    for words, message in ((["--tune"], "--tune chooses thresholds"), (["--weights", *folders], "tuned for one network")):
+        with pytest.raises(SystemExit) as caught:
+            fashion.main(["evaluate", "--thresholds", "--weights", folders[1], *words])
+        assert message in str(caught.value.code)
+
+
 def test_runs_and_their_ensemble_are_compared_on_what_no_fold_holds(two_runs, capsys):
     """Each is blind to one class; together they see all, by the rule that one of two is enough at half the score."""
     folders, _ = two_runs
@@ -254,7 +281,8 @@ def test_runs_detect_together(two_runs, tmp_path, capsys):
     assert found == [(i, 0.45 if i in (1, 8) else 0.9) for i in truth]
 
 
-def test_a_folder_names_its_newest_checkpoint(tmp_path):
+def test_a_folder_names_its_newest_checkpoint(tmp_path, monkeypatch):
+    monkeypatch.setattr(layout, "describe", lambda path: None)  # the files are empty
     for epoch in ("0009", "10000", "9999"):
         (tmp_path / f"mask_rcnn_fashion_{epoch}.h5").touch()
     assert fashion_run.find_checkpoint(str(tmp_path), "").endswith("_10000.h5")

@@ -7,8 +7,10 @@ import cv2
 import numpy as np
 import pytest
 
+from mrcnn.data.formats import submission
 from mrcnn.ops import rle
 from mrcnn.results import Detections
+from mrcnn.weights import layout
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "samples" / "fashion"))
 
@@ -51,6 +53,7 @@ def run(tmp_path, monkeypatch):
     folder.mkdir()
     (folder / "mask_rcnn_fashion_0001.h5").touch()
     fashion_run.Record("resnet50-256", ["hat", "shoe"], categories=[14, 23]).write(str(folder))
+    monkeypatch.setattr(layout, "describe", lambda path: None)  # the checkpoint is empty
     monkeypatch.setattr(fashion, "_inference_model", lambda *given: FindsTwo())
     photos = tmp_path / "test"
     photos.mkdir()
@@ -83,6 +86,43 @@ def test_masks_are_at_the_photos_size_and_apart(run, capsys, runs):
 
 def test_the_score_decides(run):
     assert len(submit(run, "--min-score", "0.2")) == 7 and len(submit(run, "--min-score", "0.7", "--overwrite")) == 3
+
+
+class Tuned(FindsTwo):
+    """Has thresholds that drop class 1; of its two of class 2 one has a score of 0.3."""
+
+    def load_thresholds(self, path):
+        return path or "beside"
+
+    def detect(self, images, verbose=0, lazy_masks=False, thresholds=None):
+        assert thresholds in ("beside", "mine.json")
+        return [found.filter(class_ids=[2]) for found in super().detect(images)]
+
+
+@pytest.mark.parametrize("words", [["--thresholds"], ["--thresholds", "mine.json"]])
+def test_thresholds_take_the_place_of_the_score(run, monkeypatch, words):
+    monkeypatch.setattr(fashion, "_inference_model", lambda *given: Tuned())
+    lines = submit(run, *words)
+    assert [category for _, _, category in lines] == ["23"] * 5  # two on each photo and a line for the black one
+    assert len(submit(run, *words, "--overwrite", "--min-score", "0.5")) == 3
+    with pytest.raises(SystemExit) as caught:
+        submit(run, *words, "--overwrite", "--weights", str(run), str(run))
+    assert "--thresholds were tuned for one network" in caught.value.code
+
+
+def test_attributes_are_checked_by_the_runs_own_ids(run, monkeypatch):
+    class Telling(FindsTwo):
+        def detect(self, images, verbose=0):
+            found = super().detect(images)
+            for one in found:
+                one.attributes, one.attribute_min_confidence = np.tile(np.float32([0.9, 0.2]), (one.num, 1)), 0.5
+            return found
+
+    fashion_run.Record("resnet50-256", ["hat", "shoe"], categories=[14, 23], attributes=[[12, "striped"], [44, "dotted"]]).write(str(run))
+    monkeypatch.setattr(fashion, "_inference_model", lambda *given: Telling())
+    known, check = [], submission.check
+    monkeypatch.setattr(submission, "check", lambda *given, **how: known.append(how["attributes"]) or check(*given, **how))
+    assert [category for _, _, category in submit(run)] == ["23_12", "14_12", "23_12", "14_12", "23"] and known == [{12, 44}]
 
 
 def test_what_would_fail_after_hours_fails_at_once(run):

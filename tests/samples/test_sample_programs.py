@@ -84,6 +84,23 @@ def test_debug_shows_where_an_error_comes_from():
             program.run("balloon.py", broken, argparse.Namespace(command="train", debug=debug))
 
 
+def test_thresholds_wrap_the_network_where_they_are_asked_for():
+    class Model:
+        config = None
+
+        def load_thresholds(self, path):
+            return path
+
+        def detect(self, images, verbose=0, lazy_masks=False, thresholds=None):
+            return thresholds
+
+    parser, model = argparse.ArgumentParser(), Model()
+    program.add_thresholds(parser)
+    assert program.with_thresholds(model, parser.parse_args([])) is program.with_thresholds(model, argparse.Namespace()) is model
+    assert program.with_thresholds(model, parser.parse_args(["--thresholds", "mine.json"])).detect([]) == "mine.json"
+    assert program.with_thresholds(model, parser.parse_args(["--thresholds"])).detect([]) is None  # beside the weights
+
+
 @pytest.mark.parametrize("weights", ["nowhere.h5", "imagenet:nowhere.h5", "last"])
 def test_weights_that_are_not_there_are_refused_before_a_network_is_built(tmp_path, monkeypatch, weights):
     monkeypatch.setattr("mrcnn.model.MaskRCNN", None)  # to build one would fail
