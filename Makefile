@@ -1,5 +1,6 @@
 # make test       lint, then every test that takes seconds (two at a time: most of their time is tracing, on one core), then the portable ones on JAX
 # make test-slow  every test
+# make test-torch the portable tests on PyTorch, which it installs first (some gigabytes); not part of make test
 # make fashion    train the fashion sample on its embedded data and draw detections
 # PYTHON=python3.12 make test   chooses the interpreter of a .venv that does not exist yet
 PYTHON ?= python3
@@ -7,9 +8,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 INSTALLED_JAX := $(VENV)/.installed-jax
+INSTALLED_TORCH := $(VENV)/.installed-torch
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: install test test-slow test-jax lint fashion clean
+PORTABLE := -m "portable and not slow" tests/ops tests/nn tests/training tests/test_build.py
+
+.PHONY: install test test-slow test-jax test-torch lint fashion clean
 
 install: $(INSTALLED)
 
@@ -30,6 +34,10 @@ $(INSTALLED_JAX): $(INSTALLED)
 	$(BIN)/python -m pip install --quiet --editable '.[jax]'
 	touch $@
 
+$(INSTALLED_TORCH): $(INSTALLED)
+	$(BIN)/python -m pip install --quiet --editable '.[torch]'
+	touch $@
+
 lint: $(INSTALLED)
 	$(BIN)/ruff check .
 	$(BIN)/lint-imports
@@ -43,7 +51,10 @@ test-slow: lint
 	$(MAKE) --no-print-directory test-jax
 
 test-jax: $(INSTALLED_JAX)
-	KERAS_BACKEND=jax $(BIN)/python -m pytest -q -n 2 --dist loadfile -m "portable and not slow" tests/ops tests/nn tests/training tests/test_build.py
+	KERAS_BACKEND=jax $(BIN)/python -m pytest -q -n 2 --dist loadfile $(PORTABLE)
+
+test-torch: $(INSTALLED_TORCH)
+	KERAS_BACKEND=torch OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist loadfile $(PORTABLE)
 
 fashion: $(INSTALLED)
 	$(BIN)/python samples/fashion/fashion.py train

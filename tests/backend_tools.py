@@ -4,8 +4,8 @@ import keras
 import numpy as np
 from keras import ops
 
-TENSORFLOW = keras.backend.backend() == "tensorflow"
-if keras.backend.backend() == "jax":
+TENSORFLOW, JAX = (keras.backend.backend() == name for name in ("tensorflow", "jax"))
+if JAX:
     import jax
 
     jax.config.update("jax_disable_most_optimizations", True)  # nearly all the time of these tests is compilation

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 import tiny_network
-from backend_tools import TENSORFLOW, arrays
+from backend_tools import JAX, arrays
 from keras import ops
 
 from mrcnn import build
@@ -15,7 +15,7 @@ from mrcnn.ops import anchors as anchor_boxes
 
 def train(model, settings, batch, learning_rate=0.01):
     """One step; the logs."""
-    model.compile(optimizer=keras.optimizers.SGD(learning_rate), jit_compile=not TENSORFLOW)
+    model.compile(optimizer=keras.optimizers.SGD(learning_rate), jit_compile=JAX)
     return model.train_on_batch(tuple(batch), return_dict=True)
 
 

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 import tiny_network
-from backend_tools import TENSORFLOW, arrays
+from backend_tools import JAX, TENSORFLOW, arrays
 from keras import ops
 
 from mrcnn.nn import norm, resnet
@@ -58,7 +58,7 @@ def test_resnet_with_group_norm_keeps_the_names_of_its_layers():
 def test_group_norm_trains_and_every_gamma_and_beta_of_it_moves(size, attributes):
     attributes = {"NORM": "group", "IMAGES_PER_GPU": size, "USE_RPN_ROIS": False, **attributes}  # fed rois fit the box: the mask head learns
     settings, model = tiny_network.config(**attributes), tiny_network.network("training", **attributes)
-    model.compile(optimizer=keras.optimizers.SGD(0.1), jit_compile=not TENSORFLOW)
+    model.compile(optimizer=keras.optimizers.SGD(0.1), jit_compile=JAX)
     batch = tiny_network.training_batch(settings)
     batch[2][:, 12::7] = -1  # negative anchors on every level
     logs = model.train_on_batch(tuple(batch), return_dict=True)

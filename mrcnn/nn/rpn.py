@@ -99,7 +99,7 @@ class AnchorsLayer(BoxLayer):
     def _level(self, feature: Tensor, scale: float, stride: int) -> Tensor:
         _, rows, columns, _ = ops.shape(feature)
         roots = np.sqrt(np.asarray(self.ratios, "float64"))
-        half_height, half_width = (np.asarray(scale / roots / 2, "float32"), np.asarray(scale * roots / 2, "float32"))
+        half_height, half_width = (ops.convert_to_tensor(half, "float32") for half in (scale / roots / 2, scale * roots / 2))
         y = ops.cast(ops.arange(0, rows, self.anchor_stride) * stride, "float32")[:, None, None]
         x = ops.cast(ops.arange(0, columns, self.anchor_stride) * stride, "float32")[None, :, None]
         y, x = y + ops.zeros_like(x), x + ops.zeros_like(y)  # [rows, columns, 1]

@@ -1,5 +1,6 @@
 """What happens at the end of each epoch besides the checkpoint and the mAP: the CSV log, the count of skipped images, TensorBoard."""
 
+import importlib.util
 import time
 from typing import Any
 
@@ -66,8 +67,7 @@ class SkippedImages(keras.callbacks.Callback):
 
 def tensorboard(log_dir: str) -> list[keras.callbacks.Callback]:
     """TensorBoard's callback; nothing, with a line that says so, where it cannot be had (other backends without TensorFlow)."""
-    try:
-        return [keras.callbacks.TensorBoard(log_dir=log_dir, histogram_freq=0, write_graph=False, write_images=False)]
-    except ImportError as error:
-        log(f"No TensorBoard log: {error}. metrics.csv holds the same figures.")
+    if importlib.util.find_spec("tensorflow") is None:  # Keras' callback asks for it at the first epoch's end
+        log("No TensorBoard log: that needs the package tensorflow. metrics.csv holds the same figures.")
         return []
+    return [keras.callbacks.TensorBoard(log_dir=log_dir, histogram_freq=0, write_graph=False, write_images=False)]

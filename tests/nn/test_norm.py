@@ -87,7 +87,7 @@ def test_number_of_groups():
 def test_a_map_of_one_position_is_finite_and_has_a_gradient_where_there_is_anything_to_normalise(shape):
     layer, x = built(shape), np.random.default_rng(2).standard_normal(shape).astype("float32")
     upstream = np.random.default_rng(3).standard_normal(shape).astype("float32")
-    found = gradient(lambda v: ops.sum(layer(v) * upstream), x)[0]
+    found = gradient(lambda v: ops.sum(ops.multiply(layer(v), upstream)), x)[0]
     assert np.isfinite(found).all() and bool(found.any()) == (shape[-1] > 1)
 
 

@@ -76,7 +76,7 @@ def test_gradient_is_the_transpose_of_the_slow_version(implementation):
     sizes, size = [(3, 4), (2, 2)], (2, 3)
     features, (boxes, levels) = pyramid(batch=2, channels=2, sizes=sizes), rois(2, 2)
     upstream = np.random.default_rng(5).standard_normal((2, boxes.shape[1], *size, 2)).astype("float32")
-    found = gradient(lambda *maps: ops.sum(run(implementation, maps, boxes, levels, size) * upstream), *features)
+    found = gradient(lambda *maps: ops.sum(ops.multiply(run(implementation, maps, boxes, levels, size), upstream)), *features)
     for level, feature in enumerate(features):
         expected = np.zeros(feature.shape)
         for index in np.ndindex(*feature.shape):
@@ -105,7 +105,7 @@ def check_same_bits(implementation):
     upstream = np.random.default_rng(2).standard_normal((1, 300, 7, 7, 16)).astype("float32") * 1e3
 
     def total(*maps):
-        return ops.sum(run(implementation, maps, boxes, levels, (7, 7)) * upstream)
+        return ops.sum(ops.multiply(run(implementation, maps, boxes, levels, (7, 7)), upstream))
 
     first = gradient(total, *features)
     for _ in range(5):
@@ -203,12 +203,12 @@ def test_crop_each_cuts_out_of_the_mask_of_each_box():
 @pytest.mark.portable
 def test_boxes_that_are_not_finite_are_no_error():
     """Numbers gone wrong in training reach the losses, which name them; a gather with such an index would fail before."""
-    features = [np.ones((1, 4, 4, 2), np.float32)]
-    boxes = np.array([[[np.nan, 0, np.inf, 1], [0, 0, 1, 1]]], np.float32)
+    features = [ops.ones((1, 4, 4, 2))]
+    boxes = ops.convert_to_tensor(np.array([[[np.nan, 0, np.inf, 1], [0, 0, 1, 1]]], np.float32))
     for crop in (roi_align.crop, roi_align.crop_portable):
-        crops = np.asarray(crop(features, boxes, np.zeros((1, 2), np.int32), (2, 2)))
+        crops = arrays(crop(features, boxes, ops.zeros((1, 2), "int32"), (2, 2)))
         np.testing.assert_array_equal(crops[0, 1], 1.0)
-    masks = np.asarray(roi_align.crop_each(np.ones((1, 4, 4), np.float32), np.zeros(2, np.int32), boxes[0], (2, 2)))
+    masks = arrays(roi_align.crop_each(ops.ones((1, 4, 4)), ops.zeros(2, "int32"), boxes[0], (2, 2)))
     np.testing.assert_array_equal(masks[1], 1.0)
 
 
@@ -219,7 +219,7 @@ def test_gradient_is_that_of_finite_differences(sampling):
     features, (boxes, levels) = pyramid(batch=1, channels=1, sizes=sizes), rois(1, 2, BOXES[:8])
     upstream = np.random.default_rng(7).standard_normal((1, boxes.shape[1], *size, 1)).astype("float32")
     boxes, levels = ops.convert_to_tensor(boxes), ops.convert_to_tensor(levels)
-    function = compiled(lambda *maps: ops.sum(roi_align.crop(list(maps), boxes, levels, size, sampling) * upstream))
+    function = compiled(lambda *maps: ops.sum(ops.multiply(roi_align.crop(list(maps), boxes, levels, size, sampling), upstream)))
     found = gradient(function, *features)
     for level, feature in enumerate(features):
         for index in np.ndindex(*feature.shape):

@@ -1,6 +1,7 @@
-"""What happens at an epoch's end: CSV, the count of skipped images."""
+"""What happens at an epoch's end: CSV, the count of skipped images, TensorBoard."""
 
 import csv
+import importlib.util
 import types
 
 from mrcnn.training import callbacks
@@ -44,3 +45,10 @@ def test_skipped_images_are_counted(capsys):
 def test_nothing_is_said_where_none_was_skipped(capsys):
     callbacks.SkippedImages(batches({})).on_epoch_end(0)
     assert not capsys.readouterr().out
+
+
+def test_tensorboard_is_left_out_and_that_is_said_where_tensorflow_is_not(tmp_path, capsys, monkeypatch):
+    """Keras' callback would raise in the first epoch's end, after the epoch's work."""
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    assert callbacks.tensorboard(str(tmp_path)) == []
+    assert "needs the package tensorflow" in capsys.readouterr().out

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tiny
 import tiny_network
-from backend_tools import TENSORFLOW, arrays
+from backend_tools import JAX, arrays
 
 from mrcnn.mask_rcnn import MaskRCNN
 from mrcnn.training import guard, optimizer
@@ -20,7 +20,7 @@ def compiled(**attributes):
     model = tiny_network.network("training", **attributes)
     opt = optimizer.build("sgd", 0.01, momentum=0.9, clip_norm=5.0, weight_decay=0.0, ema_decay=0.9)
     opt.build(model.trainable_variables)
-    model.compile(optimizer=opt, jit_compile=not TENSORFLOW)
+    model.compile(optimizer=opt, jit_compile=JAX)
     good, bad = tiny_network.training_batch(settings), tiny_network.training_batch(settings)
     bad[0][0, 5, 5, 0] = bad[3][0, 0] = np.nan
     bad[1][:, 0] = 17
