@@ -229,20 +229,19 @@ def _made_with(options: argparse.Namespace, config: Config, names: list[str]) ->
     asked = ("flip", "scales", "tile", "overlap", "no_whole", "mask_nms", "no_overlaps", "min_score")
     return {
         "weights": os.path.basename(options.weights), "sha256": fetch.digest(options.weights, "sha256"), "class_names": names,
-        **{name: getattr(options, name) for name in asked}, "thresholds": _digest_of_thresholds(options), "config": plain.attributes(config),
+        **{name: getattr(options, name) for name in asked}, "thresholds": _digest_of_thresholds(options, config.NUM_CLASSES),
+        "config": plain.attributes(config),
     }  # fmt: skip
 
 
-def _digest_of_thresholds(options: argparse.Namespace) -> str | None:
+def _digest_of_thresholds(options: argparse.Namespace, num_classes: int) -> str | None:
     from mrcnn import fetch
     from mrcnn.inference import thresholds
 
     if options.thresholds is None:
         return None
-    path = options.thresholds or thresholds.beside(options.weights)
-    if not os.path.isfile(path):
-        raise FileNotFoundError(f"No thresholds at {path}: `python -m mrcnn tune --weights {options.weights} …` makes them.")
-    return fetch.digest(path, "sha256")
+    thresholds.load_for(options.weights, options.thresholds or None, num_classes)  # what is no such file is refused before the output is begun
+    return fetch.digest(options.thresholds or thresholds.beside(options.weights), "sha256")
 
 
 class _Progress:

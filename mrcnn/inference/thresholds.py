@@ -61,10 +61,10 @@ class Thresholds:
             FileNotFoundError: there is no such file.
             ValueError: it is another file, or what it says is impossible.
         """
-        with open(path, encoding="utf-8") as file:
-            text = file.read()
+        with open(path, "rb") as file:
+            data = file.read()
         try:
-            content = json.loads(text)
+            content = json.loads(data)
             if content["format"] != FORMAT:
                 raise ValueError(f"its format is {content['format']!r}, {FORMAT!r} is expected")
             classes = sorted(content["classes"], key=lambda one: one["class_id"])

@@ -250,6 +250,9 @@ def test_thresholds_of_each_class_are_used_where_asked_for(weights, tmp_path, ea
     words = ["detect", tmp_path / "noise.png", "--weights", weights, "--config", eager, "--save", "jsonl", "--overwrite"]
     words = [*map(str, words), "--output", str(tmp_path / "out")]
     assert cli.main([*words, "--thresholds"]) == 1 and "No thresholds at" in capsys.readouterr().err
+    (tmp_path / "no.json").write_bytes(b"\x89PNG\xff")
+    assert cli.main([*words, "--thresholds", str(tmp_path / "no.json")]) == 1 and "is no file of thresholds" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()  # else the next try would want --overwrite
     settings = dict.fromkeys(range(1, 5), Setting(0.0, 0.3, min_area=1e6))
     thresholds.Thresholds(tuple(NAMES.split(",")), settings).save(tmp_path / "t.json")
     assert cli.main([*words]) == 0
