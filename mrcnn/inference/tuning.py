@@ -144,10 +144,14 @@ def table(tuned: tuning.Tuned, class_names: Sequence[str]) -> str:
     lines += [
         f"{tuned.num_images} images; F1 of masks, mean of IoU {ious}. cross-fitted: each half of the images with what the other half",
         "chose, the figure to believe. same images: those that the thresholds were chosen on, which flatters them.",
+        f"95 % intervals over the images: before {tuned.intervals['before']}, cross-fitted {tuned.intervals['crossed']},",
+        f"gain {tuned.intervals['gain']}.",
     ]
     lines += [_ORIGINS[origin] for origin in _ORIGINS if origin in {tuned.origins[i] for i, count in tuned.before.items() if not np.isnan(count.f1)}]
     if not tuned.gain > 0:
         lines.append("Cross-fitted, nothing is gained: keep the configuration's thresholds, or tune on more images.")
+    elif tuned.intervals["gain"].low <= 0:
+        lines.append("The gain may be chance, as its interval holds 0: tune on more images to know.")
     return "\n".join(lines)
 
 
@@ -164,9 +168,12 @@ def to_thresholds(tuned: tuning.Tuned, class_names: Sequence[str], weights_sha25
         classes = {class_names[i]: {"precision": c.precision, "recall": c.recall, "f1": c.f1} for i, c in counts.items() if not np.isnan(c.f1)}
         return {"mean_f1": tuning.mean_f1(counts), "classes": classes}
 
+    names = {"before": "before", "crossed": "after_cross_fitted", "gain": "gain"}
+    intervals = {names[name]: [interval.low, interval.high] for name, interval in tuned.intervals.items()}
     origins = {class_names[i]: origin for i, origin in sorted(tuned.origins.items())}
     figures = {
         **facts, "images": tuned.num_images, "f1_at_iou": list(tuned.ious), "origins": origins, "shared_setting": asdict(tuned.shared),
         "before": of(tuned.before), "after_cross_fitted": of(tuned.crossed), "after_on_the_same_images": of(tuned.after),
+        "intervals_of_mean_f1": intervals,
     }  # fmt: skip
     return thresholds.Thresholds(tuple(class_names), dict(tuned.settings), weights_sha256, figures)

@@ -127,10 +127,15 @@ def detect_and_color_splash(model, image_path=None, video_path=None):
     if image_path:
         image = _read(image_path)
         path = f"{name}.png"
-        program.write_picture(path, color_splash(image, model.detect([image], verbose=0)[0]["masks"]))
+        masks = model.detect([image], verbose=0)[0]["masks"]
+        program.write_picture(path, color_splash(image, masks))
+        found = masks.shape[-1]
+        print(f"{found} found")
     else:
         path = f"{name}.avi"
-        _splash_video(model, video_path, path)
+        found = _splash_video(model, video_path, path)
+    if not found:
+        print("All is grey: nothing has the least score. --set DETECTION_MIN_CONFIDENCE=0.7, or less, shows more.")
     print(f"Saved to  {path}")
     return path
 
@@ -145,17 +150,19 @@ def _read(path):
 
 
 def _splash_video(model, video_path, path):
-    """Splash each frame; the sound is lost, as OpenCV knows none."""
+    """Splash each frame; the sound is lost, as OpenCV knows none. Returns on how many frames something was found."""
     if not os.path.isfile(video_path):
         raise FileNotFoundError(f"Video not found: {video_path}")
-    video, writer, count = cv2.VideoCapture(video_path), None, 0
+    video, writer, count, found = cv2.VideoCapture(video_path), None, 0, 0
     try:
         while True:
             there, frame = video.read()
             if not there:
                 break
             image = np.ascontiguousarray(frame[:, :, ::-1])  # OpenCV has BGR
-            splash = color_splash(image, model.detect([image], verbose=0)[0]["masks"])
+            masks = model.detect([image], verbose=0)[0]["masks"]
+            splash = color_splash(image, masks)
+            found += masks.shape[-1] > 0
             if writer is None:
                 rate = video.get(cv2.CAP_PROP_FPS) or 25
                 writer = cv2.VideoWriter(path, cv2.VideoWriter_fourcc(*"MJPG"), rate, (frame.shape[1], frame.shape[0]))
@@ -171,7 +178,8 @@ def _splash_video(model, video_path, path):
             writer.release()
     if not count:
         raise ValueError(f"{video_path} holds no frame that OpenCV can read: convert it, to AVI with MJPG say.")
-    print(f"{count} frames")
+    print(f"{count} frames, something found on {found}")
+    return found
 
 
 # --- The command line ------------------------------------------------------------------------------------------------------

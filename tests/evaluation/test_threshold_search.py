@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mrcnn.evaluation import tuning
+from mrcnn.evaluation import bootstrap, tuning
 from mrcnn.evaluation.tuning import Counts, Grid, Image, Setting
 
 GRID = Grid(nms=(0.3, 0.6), mask=(0.3, 0.5))
@@ -145,6 +145,43 @@ def test_cross_fitted_figure_is_of_the_other_halfs_choice():
     assert result.after[1].f1 == pytest.approx(2 * 2 / (2 + 1 + 2))
     assert (result.crossed[1].right.tolist(), result.crossed[1].wrong.tolist(), result.crossed[1].missed.tolist()) == ([1], [1], [1])
     assert result.gain == pytest.approx(0.5 - 2 / 3)
+
+
+def test_intervals_draw_the_same_images_before_and_cross_fitted():
+    """Ten images whose object is found at 0.4 only, never before: found by every draw. One whose object nothing finds makes draws differ."""
+    result = tuned([image([(1, 0.4, 0)])] * 10)
+    before, crossed, gain = (result.intervals[name] for name in ("before", "crossed", "gain"))
+    assert (before.value, before.low, before.high) == (0, 0, 0)
+    assert (crossed.value, crossed.low, crossed.high, gain.value, gain.low, gain.high) == (1,) * 6
+    result = tuned([image([(1, 0.4, 0)])] * 9 + [image([])])
+    assert result.intervals["crossed"].value == tuning.mean_f1(result.crossed) == pytest.approx(2 * 9 / (2 * 9 + 1))
+    assert 2 * 6 / (2 * 6 + 4) <= result.intervals["crossed"].low < 0.95 and result.intervals["crossed"].high == 1
+    assert result.intervals["gain"].value == result.gain
+
+
+def test_a_gain_of_the_same_images_has_a_narrower_interval_than_they_have():
+    """Half of the images have an object that nothing finds; on each, before and after, one more object is found or not: the gain hardly varies."""
+    hard, easy = image([(1, 0.9, 0)], truth=(1,) * 10), image([(1, 0.9, 0), (1, 0.4, 1)], truth=(1, 1))
+    result = tuned([hard, easy] * 20)
+    before, gain = result.intervals["before"], result.intervals["gain"]
+    separate = np.hypot(before.high - before.low, result.intervals["crossed"].high - result.intervals["crossed"].low)
+    assert gain.low > 0 and gain.high - gain.low < separate
+
+
+def test_cross_fitted_counts_are_in_the_order_of_the_images():
+    """Of images none of which is like another the counts image by image are each one's own, whatever half it is in."""
+    images = [image([(1, 0.9, 0)] + [(1, 0.8, None)] * n) for n in range(6)]
+    drawn = []
+
+    def of(figure, count, seed):
+        drawn.append([figure(np.eye(count, dtype=int)[i]) for i in range(count)])
+        return bootstrap.Interval(0, 0, 0, 0.95, 1)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tuning.bootstrap, "of", of)
+        tuned(images)
+    assert drawn[0] == pytest.approx([2 / (2 + n) for n in range(6)])
+    assert drawn[1] == pytest.approx([1] * 6)  # each half chooses a score above 0.8
 
 
 def test_f1_is_the_mean_over_the_ious():

@@ -161,6 +161,8 @@ def test_tuning_counts_what_detection_with_its_thresholds_gives(model, data, sha
     lines = {line.split()[0]: line.split()[-1] for line in text.splitlines() if line}
     assert (lines["square"], lines["disc"]) == (tuned.origins[1], tuned.origins[2])
     assert [origin in text.split("images; F1")[1] for origin in ("shared:", "kept:")] == [o in tuned.origins.values() for o in ("shared", "kept")]
+    low, high = figures["intervals_of_mean_f1"]["gain"]
+    assert low <= tuned.gain <= high and f"gain {tuned.gain:.3f} ({low:.3f} – {high:.3f})" in text
     assert figures["images"] == 5 and figures["before"]["mean_f1"] == pytest.approx(np.mean([tuned.before[i].f1 for i in (1, 2)]))
 
 

@@ -119,7 +119,15 @@ def test_a_video_is_splashed_frame_by_frame(tmp_path, monkeypatch, capsys):
     # BGR, red left of the middle; MJPG rounds
     assert [abs(int(frame[24, 10, 2]) - red) < 12 for frame, red in zip(frames, (200, 0, 100), strict=True)] == [True] * 3
     assert frames[0][24, 10, 1] < 30 and np.ptp(frames[0][24, 54].astype(int)) < 12
-    assert "3 frames" in capsys.readouterr().out
+    assert "3 frames, something found on 2\n" in capsys.readouterr().out
+
+
+def test_a_splash_without_a_find_says_how_to_see_more(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    for brightness, said in ((200, "1 found\nSaved"), (0, "0 found\nAll is grey: nothing has the least score. --set DETECTION_MIN_CONFIDENCE=0.7")):
+        cv2.imwrite("in.png", np.full((6, 8, 3), brightness, np.uint8))
+        balloon.detect_and_color_splash(FindsTheLeft(), image_path="in.png")
+        assert capsys.readouterr().out.startswith(said)
 
 
 def test_what_cannot_be_splashed_is_refused(tmp_path, monkeypatch):
