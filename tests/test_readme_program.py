@@ -1,4 +1,4 @@
-"""README's program for a file of annotations: the doctor reads its configuration, it trains, and goes on where it was left."""
+"""README's program for a file of annotations: the doctor reads its configuration, and it trains."""
 
 import json
 from pathlib import Path
@@ -29,7 +29,7 @@ def coco_file(path, first, count):
     path.write_text(json.dumps(entries))
 
 
-def test_the_program_for_a_coco_file_passes_the_doctor_trains_and_goes_on(tmp_path, monkeypatch, capsys):
+def test_the_program_for_a_coco_file_passes_the_doctor_and_trains(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(Path(tiny.__file__).parent))
     (tmp_path / "photos").mkdir()
@@ -41,8 +41,6 @@ def test_the_program_for_a_coco_file_passes_the_doctor_trains_and_goes_on(tmp_pa
     (tmp_path / "street.py").write_text(code)
     words = "doctor --format coco --train train.json --val val.json --images photos --config street.py:StreetConfig --no-cost"
     assert cli.main(words.split()) == 0 and "Training makes sense" in capsys.readouterr().out and not (tmp_path / "logs").exists()
-    exec(compile(code.replace('"coco")', '"none")'), "street.py", "exec"), {"__name__": "__main__"})
-    again = code.replace('"coco")', '"last")').replace('"heads:1e-3:1"', '"heads:1e-3:1,all:1e-4:1"')
     names = {"__name__": "__main__"}
-    exec(compile(again, "street.py", "exec"), names)
-    assert names["model"].epoch == 2 and np.isfinite(names["mean_ap"].result.map)
+    exec(compile(code.replace('"coco")', '"none")'), "street.py", "exec"), names)
+    assert names["model"].epoch == 1 and np.isfinite(names["mean_ap"].result.map)
