@@ -62,7 +62,6 @@ setup(
     },
     entry_points={"console_scripts": ["mrcnn = mrcnn.cli:main"]},
     classifiers=[
-        "License :: OSI Approved :: MIT License",
         "Programming Language :: Python :: 3.11",
         "Programming Language :: Python :: 3.12",
         "Programming Language :: Python :: 3.13",

@@ -1,5 +1,6 @@
 """What a Config must satisfy before a network is built from it."""
 
+import inspect
 import math
 from typing import TYPE_CHECKING, Any
 
@@ -71,6 +72,8 @@ def _check_identity(config: "Config") -> None:
             _refuse(config, "BACKBONE", f"one of {', '.join(BACKBONES)} or a callable (input_image, stage5, train_bn) -> [C1…C5] is expected")
     if config.COMPUTE_BACKBONE_SHAPE is not None and not callable(config.COMPUTE_BACKBONE_SHAPE):
         _refuse(config, "COMPUTE_BACKBONE_SHAPE", "None or a callable image_shape -> [5, 2] is expected")
+    _check_no_method(config, "BACKBONE", None, stage5=True, train_bn=None)
+    _check_no_method(config, "COMPUTE_BACKBONE_SHAPE", None)
     if config.TRAIN_BN is not None and not isinstance(config.TRAIN_BN, bool):  # 0 would not be the False that build asks for
         _refuse(config, "TRAIN_BN", "None, False or True is expected")
     if config.NORM not in NORMS:
@@ -79,6 +82,18 @@ def _check_identity(config: "Config") -> None:
         _refuse(config, "FOLD_BATCH_NORM", "True or False is expected")
     if config.PRECISION is not None and config.PRECISION not in PRECISIONS:
         _refuse(config, "PRECISION", f"None or one of {', '.join(PRECISIONS)} is expected")
+
+
+def _check_no_method(config: "Config", name: str, *arguments: Any, **named: Any) -> None:
+    """Refuse a function that its place in the class body has made a method: it would get the configuration as its first argument."""
+    function = getattr(config, name)
+    if not inspect.ismethod(function) or function.__self__ is not config:
+        return
+    try:
+        inspect.signature(function).bind(*arguments, **named)
+    except TypeError as error:
+        remedy = f"Write {name} = staticmethod({function.__func__.__name__}), or set it in __init__."
+        _refuse(config, name, f"in a class body a function gets the configuration as its first argument ({error})", remedy)
 
 
 def _check_image_size(config: "Config") -> None:

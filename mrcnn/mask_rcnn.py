@@ -108,8 +108,7 @@ class MaskRCNN:
         spec = os.fspath(spec)
         kind = spec.lower()
         if kind == "none":
-            log("No weight file: every layer starts at random.")
-            return None
+            return None  # the training says so, as it says of any file what came from it
         if kind == "coco":
             path = os.environ.get("MRCNN_COCO_WEIGHTS", "mask_rcnn_coco.h5")
             download.download_trained_weights(path)

@@ -43,7 +43,8 @@ def run(program, command, options):
     try:
         command(options)
     except KeyboardInterrupt:
-        print(f"\n{program} {options.command}: stopped. Finished epochs are kept; the same command with --weights last goes on.")
+        goes_on = " What was saved is kept; the same command with --weights last goes on." if options.command == "train" else ""
+        print(f"\n{program} {options.command}: stopped.{goes_on}")
         sys.exit(130)
     except (OSError, ValueError, FloatingPointError) as error:
         if getattr(options, "debug", False):

@@ -124,6 +124,25 @@ def test_subclass_with_an_init_of_its_own():
     assert Computed(3).BATCH_SIZE == 3
 
 
+def test_a_function_that_became_a_method_is_refused_and_a_method_is_not():
+    class Plain(FashionConfig):
+        BACKBONE = lambda image, stage5=True, train_bn=None: [image] * 5  # noqa: E731
+
+    class Shapes(FashionConfig):
+        def COMPUTE_BACKBONE_SHAPE(image_shape):  # noqa: N802
+            return []
+
+    class Method(FashionConfig):
+        def BACKBONE(self, image, stage5=True, train_bn=None):  # noqa: N802
+            return [image] * 5
+
+    with pytest.raises(ValueError, match=r"Plain.BACKBONE = .*multiple values for argument 'stage5'.*Write BACKBONE = staticmethod\("):
+        Plain().validate()
+    with pytest.raises(ValueError, match="Shapes.COMPUTE_BACKBONE_SHAPE.*too many positional.*staticmethod"):
+        Shapes().validate()
+    Method().validate()
+
+
 @pytest.mark.parametrize("name", ["LOSS_WEIGHTS", "MEAN_PIXEL", "BACKBONE_STRIDES", "RPN_ANCHOR_RATIOS", "MASK_SHAPE", "BBOX_STD_DEV"])
 def test_mutable_values_are_not_shared_between_instances(name):
     first, second = Config(), Config()

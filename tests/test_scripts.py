@@ -50,10 +50,25 @@ def test_a_notebook_that_looks_into_data_and_network(run):
     assert in_order(lines, out)
 
 
-def test_a_kernel_that_trains_in_two_stages_and_submits(run, tmp_path):
-    out = run("kernel_fashion.py")
-    first = ["Calculating mAP...", "Loaded weights for the inference model (last checkpoint of the train model): ", "_0001.h5"]
-    lines = [*first, "Re-starting from epoch 1", "mAP at epoch 1 is: ", "mAP at epoch 2 is: ", "Best epoch: ", "Valid loss: ", "mAP: "]
+def test_a_kernel_with_folds_and_cocos_weights_trains_in_two_stages_and_submits(run, tmp_path):
+    out = run("kernel_kfold.py")
+    first = ["Total train images:  8", "Starting at epoch 0. LR=0.0002", "Calculating mAP...", "Loaded weights for the inference model (last "]
+    second = ["_0001.h5", "Re-starting from epoch 1", "mAP at epoch 1 is: ", "Starting at epoch 1. LR=0.0001", "mAP at epoch 2 is: "]
+    assert in_order([*first, *second, "Best Epoch: ", "Re-starting from epoch ", "mAP: ", "Total image results:  2", "last image"], out)
+    assert (tmp_path / "working" / "submission.csv").read_text().startswith("ImageId,EncodedPixels,ClassId\ntest00.jpg,")
+
+
+def test_a_script_with_a_backbone_of_keras_applications_segments_cells(run, tmp_path):
+    out = run("segment_cells.py")
+    lines = ["Train all layers", "Loading weights ", "AP @0.50-0.95:", "Mean AP over 2 images: ", "Saved to "]
     assert in_order(lines, out)
-    assert (tmp_path / "history.png").stat().st_size > 1000
-    assert (tmp_path / "submission.csv").read_text().startswith("ImageId,EncodedPixels,ClassId\nphoto06.png,")
+    (submission,) = (tmp_path / "results" / "cells").glob("submit_*/submit.csv")
+    assert submission.read_text().startswith("ImageId,EncodedPixels\ncell1")
+
+
+@pytest.mark.filterwarnings("ignore:'augment' is deprecated:DeprecationWarning")
+def test_the_inspect_notebooks_run_from_data_to_weights(run):
+    out = run("inspect_network.py")
+    data = ["Anchors in Level 4: ", "mrcnn_class_ids", "Positive anchors: ", "Unique ROIs: ", "Average percent: "]
+    model = ["Processing 1 images", "mAP @ IoU=50: ", "post_nms_anchor_ix", "Post NMS Anchors", "Kept after per-class NMS", "mrcnn_class_conv1"]
+    assert in_order([*data, *model], out)

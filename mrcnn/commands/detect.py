@@ -138,7 +138,8 @@ class _Work:
         earlier = f", {resumed} were done before" if resumed else ""
         print(f"{self.done} images{earlier}, {self.instances} detections: {os.path.abspath(output)}")
         if self.failed:
-            print(f"{self.failed} images could not be used; each is named above.", file=sys.stderr)
+            count = "1 image" if self.failed == 1 else f"{self.failed} images"
+            print(f"{count} could not be used, as said above.", file=sys.stderr)
         if self.stopped:
             more = " The same command with --resume goes on." if self.options.camera is None else ""
             print(f"Stopped by Ctrl-C: what is done is complete.{more}", file=sys.stderr)

@@ -200,11 +200,12 @@ class Batches:
         Raises:
             ValueError: there is none.
         """
-        reasons, empty_too = [], not self.shuffle and self.config.TRAIN_EMPTY_IMAGES
+        reasons, background, empty_too = [], 0, not self.shuffle and self.config.TRAIN_EMPTY_IMAGES
         for image_id in self.dataset.image_ids:
             try:
                 found = samples.instances(self.dataset, int(image_id))
                 has_instance = bool(found.areas()[found.class_ids > 0].any())
+                background += int((found.class_ids == 0).sum())
             except Exception as error:  # as in item
                 reasons.append(f"image {image_id}: {type(error).__name__}: {error}")
                 continue
@@ -214,6 +215,7 @@ class Batches:
         raise ValueError(
             f"None of the {count} images has an instance; there is nothing to {what}. Check load_mask"
             + (f": it failed for {len(reasons)} of them, first {'; '.join(reasons[:3])}" if reasons else ".")
+            + (f" It gave {background} instances the class id 0, which is the background: classes are numbered from 1." if background else "")
         )
 
     def _require_channels(self) -> None:
@@ -382,7 +384,8 @@ def _check_dataset(dataset: Dataset, config: Config) -> None:
     if dataset.num_classes != config.NUM_CLASSES:
         raise ValueError(
             f"The dataset has {dataset.num_classes} classes, background included, but NUM_CLASSES is "
-            f"{config.NUM_CLASSES}. Set NUM_CLASSES = {dataset.num_classes}, or check the calls of add_class."
+            f"{config.NUM_CLASSES}. Set NUM_CLASSES = {dataset.num_classes}, or check the calls of add_class; of a file, "
+            "formats.load(…, classes=train) gives validation the classes of training."
         )
 
 

@@ -212,7 +212,8 @@ def _naming(path: str) -> Iterator[None]:
     except Exception as error:
         if isinstance(error, ValueError) and any(name in str(error) for name in (path, LIMIT_VARIABLE)):
             raise
-        raise ValueError(f"Not an image, or a damaged one: {path} ({type(error).__name__}: {error})") from error
+        why = "" if isinstance(error, UnidentifiedImageError) else f" ({type(error).__name__}: {error})"  # that one names a buffer's address
+        raise ValueError(f"Not an image, or a damaged one: {path}{why}") from error
 
 
 def _exif_follows(file: IO[bytes]) -> bool:

@@ -12,17 +12,18 @@ from mrcnn.nn import rpn
 from mrcnn.nn.layers import BoxLayer
 
 # Names in the original's graph that its notebooks ask for, and what ProposalLayer calls them.
+_KEPT_ANCHORS = "post_nms_anchor_ix"
 _PROPOSAL_STAGES = {
     "pre_nms_anchors": "pre_nms_anchors",
     "refined_anchors": "refined_anchors",
     "refined_anchors_clipped": "refined_anchors_clipped",
-    "rpn_non_max_suppression": "post_nms_anchor_ix",
+    "rpn_non_max_suppression": _KEPT_ANCHORS,
 }
 
 
 @keras.saving.register_keras_serializable("mrcnn")
 class ProposalStage(BoxLayer):
-    """One intermediate result of a ProposalLayer, for inspection.
+    """One intermediate result of a ProposalLayer, for inspection. Rows of post_nms_anchor_ix without a proposal are -1.
 
     Args:
         proposals: Configuration of the ProposalLayer.
@@ -39,11 +40,14 @@ class ProposalStage(BoxLayer):
         self.built = True
 
     def call(self, inputs: list[Any]) -> Any:
-        return self._layer.stages(inputs)[self.stage]
+        stages = self._layer.stages(inputs)
+        if self.stage == _KEPT_ANCHORS:
+            return keras.ops.where(stages["kept"], stages[self.stage], -1)
+        return stages[self.stage]
 
     def compute_output_spec(self, inputs: list[Any]) -> keras.KerasTensor:
         batch = inputs[0].shape[0]
-        if self.stage == "post_nms_anchor_ix":
+        if self.stage == _KEPT_ANCHORS:
             return keras.KerasTensor((batch, self._layer.proposal_count), "int32")
         return keras.KerasTensor((batch, None, 4), "float32")
 
@@ -73,6 +77,11 @@ def ancestor(model: keras.Model, name: str) -> Any:
     return ProposalStage(layer.get_config(), stage)(layer.input) if stage else None
 
 
+def _is_kept_anchors(tensor: keras.KerasTensor) -> bool:
+    operation = tensor._keras_history.operation
+    return isinstance(operation, ProposalStage) and operation.stage == _KEPT_ANCHORS
+
+
 def run_graph(
     model: keras.Model, molded_images: np.ndarray, image_metas: np.ndarray, anchors: np.ndarray, outputs: Sequence[tuple[str, Any]]
 ) -> OrderedDict[str, np.ndarray]:
@@ -86,7 +95,8 @@ def run_graph(
         outputs: (name, symbolic tensor) pairs, `keras_model.get_layer(…).output`, say.
 
     Returns:
-        The values by name, in order; each is also logged.
+        The values by name, in order; each is also logged. Of the tensor "ROI/rpn_non_max_suppression" (see `ancestor`) those of the first image,
+        [kept] without padding: the original's graph had an operation an image, and that name was the first one's.
 
     Raises:
         ValueError: a tensor is None, or not of this network.
@@ -106,6 +116,9 @@ def run_graph(
     probe = keras.Model(model.inputs, list(pairs.values()))
     values = probe.predict_on_batch([feeds[tensor.name] for tensor in model.inputs])
     results = OrderedDict((name, np.asarray(value)) for name, value in zip(pairs, values, strict=True))
+    for name, tensor in pairs.items():
+        if _is_kept_anchors(tensor):
+            results[name] = results[name][0][results[name][0] >= 0]
     for name, value in results.items():
         log(name, value)
     return results

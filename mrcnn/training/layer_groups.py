@@ -76,5 +76,8 @@ def matching(model: keras.Model, layers: str) -> list[str]:
     names = [layer.name for layer in trainable_layers(model)]
     chosen = [name for name in names if expression.fullmatch(name)]
     if not chosen:
-        raise ValueError(f"layers {layers!r} matches no layer of the network, so nothing would train. Layers are named like {', '.join(names[:8])}…")
+        raise ValueError(
+            f"layers {layers!r} matches no layer of the network, so nothing would train. One of {', '.join(GROUPS)} is expected, or a regular "
+            f"expression: layers are named like {', '.join(names[:8])}…"
+        )
     return chosen

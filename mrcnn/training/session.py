@@ -159,6 +159,8 @@ class Session:
         resume, self.resume, self.restored = self.resume, None, False
         order = order_of(train)
         if resume:
+            if step:
+                log(f"Going on after step {step} of {train.steps} in epoch {run.epoch + 1}.")
             self._compare(resume, order)
             keeper.restore(model, resume.arrays)
         stage = {**describe(planned), "ended": False}

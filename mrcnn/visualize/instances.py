@@ -107,7 +107,7 @@ def display_instances(
         ax: Axes to draw on instead; then nothing is shown.
         show_mask: Whether to fill and outline the masks.
         show_bbox: Whether to draw the boxes.
-        colors: N colours, (red, green, blue) from 0 to 1 or matplotlib's names. None: N different ones, the same at each call.
+        colors: N colours or more, (red, green, blue) from 0 to 1 or matplotlib's names. None: N different ones, the same at each call.
         captions: N texts to write instead of class and score, or None.
 
     Returns:
@@ -120,7 +120,7 @@ def display_instances(
     num = len(boxes)
     show_mask = show_mask and masks is not None
     masks = np.zeros((*np.shape(image)[:2], num), bool) if masks is None else figures.masks_of(masks, np.shape(image), num)
-    colors = palette.random_colors(num, seed=0) if colors is None else [palette.named(color) for color in colors]
+    colors = palette.random_colors(num, seed=0) if colors is None else [palette.named(color) for color in colors[:num]]
     check_instances(image, boxes, masks, class_ids, scores=scores, colors=colors, captions=captions)
     photo = palette.as_rgb(image)
     ax, new = figures.photo_axes(ax, figsize, photo.shape, title or ("" if num else _NONE))

@@ -294,6 +294,14 @@ def test_the_search_for_an_instance_survives_bad_images_and_stops_at_the_first()
         batches(dataset)
 
 
+def test_classes_numbered_from_0_alone_are_refused_with_the_reason():
+    dataset = Squares([1, 2])
+    load_mask = dataset.load_mask
+    dataset.load_mask = lambda image_id: (load_mask(image_id)[0], np.zeros(1 + image_id, np.int32))
+    with pytest.raises(ValueError, match="gave 3 instances the class id 0, which is the background: classes are numbered from 1"):
+        batches(dataset)
+
+
 def test_an_empty_dataset_is_refused():
     with pytest.raises(ValueError, match=r"no images \(0 were added\)"):
         batches(Squares([]))
@@ -309,7 +317,7 @@ def test_a_dataset_that_is_not_prepared_is_refused():
 def test_another_number_of_classes_is_refused():
     config = SmallConfig()
     config.NUM_CLASSES = 5
-    with pytest.raises(ValueError, match="has 3 classes.*NUM_CLASSES is 5.*Set NUM_CLASSES = 3"):
+    with pytest.raises(ValueError, match="has 3 classes.*NUM_CLASSES is 5.*Set NUM_CLASSES = 3.*classes=train"):
         batches(Squares([1]), config)
 
 

@@ -51,6 +51,13 @@ def test_a_png_comes_back_as_rgb(tmp_path, photo):
     assert (images.read(tmp_path / "a.png") == photo).all()
 
 
+def test_what_is_no_photo_is_named_by_its_path_alone(tmp_path):
+    (tmp_path / "a.jpg").write_text("not a photo")
+    with pytest.raises(ValueError) as said:
+        reading.read(str(tmp_path / "a.jpg"))
+    assert str(said.value) == f"Not an image, or a damaged one: {tmp_path / 'a.jpg'}"
+
+
 def test_a_jpeg_comes_back_nearly(tmp_path, photo):
     Image.fromarray(photo).save(tmp_path / "a.jpg", quality=95)
     assert np.abs(reading.read(str(tmp_path / "a.jpg")).astype(int) - photo).mean() < 2

@@ -189,7 +189,7 @@ h, w = config.IMAGE_SHAPE[:2]
 pre_nms = utils.denorm_boxes(rpn["pre_nms_anchors"][0], image.shape[:2])
 refined = utils.denorm_boxes(rpn["refined_anchors"][0], image.shape[:2])
 visualize.draw_boxes(image, boxes=pre_nms[:limit], refined_boxes=refined[:limit], ax=ax)
-ixs = rpn["post_nms_anchor_ix"].flatten()[:limit]
+ixs = rpn["post_nms_anchor_ix"][:limit]
 kept = rpn["refined_anchors_clipped"][0, ixs]
 proposals = rpn["proposals"][0, : len(kept)]
 real = proposals.any(axis=1)

@@ -61,7 +61,7 @@ def test_nothing_is_printed_when_silent(model, capsys):
 
 
 def test_pattern_without_a_layer_is_refused(model):
-    with pytest.raises(ValueError, match=r"layers 'head' matches no layer.*named like conv1, bn_conv1"):
+    with pytest.raises(ValueError, match=r"layers 'head' matches no layer.*One of heads, .*named like conv1, bn_conv1"):
         layer_groups.set_trainable(model, "head", verbose=False)
 
 

@@ -84,6 +84,7 @@ def test_after_a_time_limit_the_script_s_next_lines_train_nothing(tmp_path, data
     model.config.TIME_LIMIT = None
     model.train(data, None, 1e-2, 1, "heads", custom_callbacks=[steps])
     assert model.epoch == 1 and len(steps.rates) == 2  # the first step of three was done
+    assert "Going on after step 1 of 3 in epoch 1." in capsys.readouterr().out
 
 
 def resumed(**stage):

@@ -83,6 +83,15 @@ def test_a_class_without_name_is_numbered():
     assert texts(visualize.display_instances(image, boxes, masks, [7], NAMES)) == ["class 7"]
 
 
+def test_of_more_colours_than_instances_the_first_are_taken():
+    image, boxes, masks, ids = scene()
+    figure = visualize.display_instances(image, boxes, masks, ids, NAMES, colors=[(1.0, 0, 0), (0, 0, 1.0), (0, 1.0, 0)])
+    drawn = shown_image(figure)
+    assert drawn[5, 6].tolist() == [191, 64, 64] and drawn[14, 20].tolist() == [64, 64, 191]
+    with pytest.raises(ValueError, match="1 colors"):
+        visualize.display_instances(image, boxes, masks, ids, NAMES, colors=["red"])
+
+
 def test_padding_is_not_drawn():
     image, boxes, masks, ids = scene()
     boxes[1] = 0

@@ -70,8 +70,8 @@ class FormatDataset(Dataset):
         if absent and not self.image_info:
             where = ", ".join(dict.fromkeys(places)) or f"the folder of {found.photos[0].file}"
             raise FileNotFoundError(
-                f"None of the {absent} photos of {report.path} (such as {report.missing[0]}) is in {where}. Say where they are, with "
-                "images=FOLDER."
+                f"None of the {absent} photos of {report.path} (such as {report.missing[0]}) is in {where}. Say where they are: images=FOLDER in "
+                "Python, --images FOLDER on the command line."
             )
         report.say()
 
