@@ -84,7 +84,12 @@ def train(options):
         custom_callbacks=[mean_average_precision, keep_record],
     )
     if history is None:
-        raise ValueError(f"Nothing is left to train. Ask for more, such as --epochs {model.epoch + 5}.")
+        raise ValueError(_nothing_left(options, model.epoch))
+
+
+def _nothing_left(options, done):
+    more = "add a stage to --stages, or epochs to its last one" if options.stages else f"ask for more, such as --epochs {done + 5}"
+    return f"Nothing is left to train, {done} epochs are done: {more}."
 
 
 def analyse(options):
