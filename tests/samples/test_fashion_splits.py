@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from mrcnn.results import Detections
+from mrcnn.training import state
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "samples" / "fashion"))
 
@@ -289,3 +290,14 @@ def test_a_folder_names_its_newest_checkpoint(tmp_path, monkeypatch):
     (tmp_path / "empty").mkdir()
     with pytest.raises(FileNotFoundError, match="holds no checkpoint"):
         fashion_run.find_checkpoint(str(tmp_path / "empty"), "")
+
+
+def test_of_a_folder_a_checkpoint_that_broke_is_skipped_as_with_last(tmp_path, capsys):
+    for epoch in (1, 2):
+        path = tmp_path / f"mask_rcnn_fashion_{epoch:04d}.h5"
+        path.write_bytes(b"weights")
+        state.write(str(tmp_path), str(path), {}, {"epoch": epoch, "step": 0})
+    assert fashion_run.find_checkpoint(str(tmp_path), "").endswith("_0002.h5")
+    path.write_bytes(b"other")
+    assert fashion_run.find_checkpoint(str(tmp_path), "").endswith("_0001.h5")
+    assert "_0002.h5 has changed since it was saved" in capsys.readouterr().out
