@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from mrcnn.data import images, reading, samples, statistics
+from mrcnn.data import attributes, images, reading, samples, statistics
 from mrcnn.data.dataset import Dataset, Subset, rles_of
 from mrcnn.doctor import likeness, photo_files
 from mrcnn.ops import boxes as box_ops
@@ -30,7 +30,7 @@ Progress = Callable[[str, int, int], None]
 
 
 class Problem(NamedTuple):
-    """Why an image or its masks can't be used. kind: "image", "load", "form", "size" or "class_ids"."""
+    """Why an image or its masks can't be used. kind: "image", "load", "form", "size", "class_ids" or "attributes"."""
 
     kind: str
     text: str
@@ -282,6 +282,11 @@ def _masks(dataset: Dataset, config: Config, photo: Photo) -> None:
             unseen = max(0, len(dataset.image_class_ids(photo.image_id)) - len(found.class_ids))
         except Exception:  # the same masks could be loaded: nothing is missing that training needs
             unseen = 0
+    if photo.mask_problem is None and len(getattr(dataset, "attribute_names", ())) == config.NUM_ATTRIBUTES:
+        try:
+            attributes.load(dataset, photo.image_id, len(found.class_ids), config.NUM_ATTRIBUTES)
+        except Exception as error:  # whatever a user's load_attributes raises
+            photo.mask_problem = Problem("attributes", f"{type(error).__name__}: {error}")
     none = samples.Instances(np.zeros((*photo.shape[:2], 0), bool), found.class_ids[:0])  # run lengths that are none tell no size
     photo.instances = measure(found.some(places) if len(places) else none, places, config, unseen)
 
