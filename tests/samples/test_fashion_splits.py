@@ -271,6 +271,13 @@ def test_runs_and_their_ensemble_are_compared_on_what_no_fold_holds(two_runs, ca
     assert figures == pytest.approx([1 - 1 / present, 1 - 1 / present, 1.0], abs=1e-4) and lines[2].endswith("ensemble")
 
 
+def test_attributes_are_not_asked_of_several_runs_or_of_one_without(two_runs, capsys):
+    folders, _ = two_runs
+    for weights in (folders, folders[:1]):
+        with pytest.raises(SystemExit, match="--min-attribute: attributes are measured of one run"):
+            fashion.main(["evaluate", "--weights", *weights, "--min-attribute", "0.3"])
+
+
 def test_runs_detect_together(two_runs, tmp_path, capsys):
     folders, _ = two_runs
     photo = tmp_path / "scene.png"
