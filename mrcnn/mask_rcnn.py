@@ -15,7 +15,7 @@ from mrcnn.inference import detector, inspect, judge, predict
 from mrcnn.inference import thresholds as class_thresholds
 from mrcnn.log import log
 from mrcnn.results import Detections
-from mrcnn.training import compilation, determinism, layer_groups, runs, session, trainer
+from mrcnn.training import compilation, determinism, layer_groups, lock, runs, session, trainer
 from mrcnn.training import stages as training_stages
 from mrcnn.weights import download, imagenet, layout, legacy_h5, loader, names, report
 
@@ -264,8 +264,7 @@ class MaskRCNN:
             no_augmentation_sources=no_augmentation_sources,
         )  # fmt: skip
         history = trainer.Figures()
-        with feeding as feeds:
-            self._claim_folder()
+        with feeding as feeds, self._own_folder():
             for number, planned in enumerate(plan):
                 if number:
                     planned = planned._replace(start=self.epoch)  # the stage before may have ended early
@@ -283,10 +282,11 @@ class MaskRCNN:
     def _moved(self, epoch: int) -> None:
         self.epoch = epoch
 
-    def _claim_folder(self) -> None:
-        """Make the folder of a new run."""
+    def _own_folder(self) -> Any:
+        """Make the folder of a new run, and keep other processes out of a run's while this one trains: a context manager."""
         if self.epoch == 0 and self._claimed != self.log_dir and not self._started and self._session.resume is None:
             self._claimed = self._use(runs.claim(runs.Run(self.log_dir, self.checkpoint_path), self.model_dir, self.config.NAME))
+        return lock.held(self.log_dir)
 
     # --- Detection ---------------------------------------------------------------------------------------------------------
 

@@ -172,7 +172,7 @@ def category_ids(names: list[str], annotations: str | None) -> tuple[dict[int, i
         own = coco_classes.CATEGORY_IDS if names[1:] == list(coco_classes.NAMES) else range(1, len(names))
         return dict(enumerate(own, start=1)), {}
     try:
-        with open(annotations, encoding="utf-8") as file:
+        with open(annotations, "rb") as file:  # json tells UTF-8, 16 and 32 apart
             content = json.load(file)
         by_name = {category["name"]: int(category["id"]) for category in content["categories"]}
         images = {str(image["file_name"]): image["id"] for image in content["images"]}

@@ -12,6 +12,7 @@ top level of a module, and the program's own work behind `if __name__ == "__main
 
 from __future__ import annotations
 
+import atexit
 import concurrent.futures
 import faulthandler
 import logging
@@ -133,9 +134,9 @@ class Loader:
             for thread in self._threads:
                 thread.join(max(0.0, until - time.monotonic()))
             for child in self._children:
-                if child.is_alive():
-                    child.terminate()
+                child.kill()  # SIGTERM it doesn't hear, see `_serve`
                 child.join()
+                atexit.unregister(child.kill)
             self._threads, self._children, self._ahead = [], [], {}
 
     def _start(self) -> None:
@@ -234,6 +235,7 @@ class _Child:
         self.connection, theirs = context.Pipe()
         self.process = context.Process(target=_serve, args=(theirs, payload, workers, timeout), name=name, daemon=True)
         self.process.start()
+        atexit.register(self.process.kill)  # before multiprocessing's own end, which sends SIGTERM and waits
         theirs.close()  # so that its end is noticed
 
     def ask(self, epoch: int, index: int, batches: pipeline.Batches) -> _Answer:
@@ -268,7 +270,8 @@ class _Elsewhere(Exception):  # noqa: N818 (a traceback, shown as the cause)
 
 def _serve(connection: Any, payload: bytes, workers: int, timeout: float) -> None:
     """Be a worker process: load what is asked for until nobody is there any more."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is training's to handle: it finishes its step
+    for number in (signal.SIGINT, signal.SIGTERM):  # a terminal, timeout, systemd tell the whole group: training handles it, and finishes its step
+        signal.signal(number, signal.SIG_IGN)
     cv2.setNumThreads(1)  # there are other workers for the other cores
     logging.getLogger(pipeline.__name__).disabled = True  # what is skipped is logged once, by whom we work for
     known: set[int] = set()

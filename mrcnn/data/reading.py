@@ -23,6 +23,7 @@ import contextlib
 import io
 import logging
 import os
+import re
 import threading
 from collections.abc import Iterator
 from typing import IO, NamedTuple
@@ -41,6 +42,12 @@ LIMIT_VARIABLE = "MRCNN_MAX_IMAGE_PIXELS"
 _ORIENTATION = 0x0112
 # Modes of Pillow that OpenCV decodes as the table above says, faster. Others go through Pillow.
 _OPENCV_MODES = frozenset({"1", "L", "LA", "P", "PA", "RGB", "RGBA", "I;16", "I;16B", "I;16L", "I;16N"})
+# What headers say of the size: portable arbitrary map, portable float map, Radiance.
+_CLAIMS = (
+    re.compile(rb"P7\s(?=.*?\bWIDTH\s+(?P<width>\d{1,18}))(?=.*?\bHEIGHT\s+(?P<height>\d{1,18}))", re.DOTALL),
+    re.compile(rb"P[Ff]\s+(?P<width>\d{1,18})\s+(?P<height>\d{1,18})"),
+    re.compile(rb"#\?.*?\n\n[-+]Y (?P<height>\d{1,18}) [-+]X (?P<width>\d{1,18})", re.DOTALL),
+)
 _WITH_ALPHA = frozenset({"LA", "La", "PA", "RGBA", "RGBa"})
 _pillow = threading.Lock()
 
@@ -148,10 +155,11 @@ def read(path: str | os.PathLike, channels: int = 3) -> np.ndarray:
             with opened(io.BytesIO(data)) as image:
                 rgb, alpha = _decode(data, image, path, with_alpha=channels == 4)
         except UnidentifiedImageError:  # OpenCV has formats of its own
+            _check_pixels(path, *_claimed(data))
             rgb, alpha = _decode_with_opencv(data, path, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH), None
             if rgb is None:
                 raise
-            _check_pixels(path, *rgb.shape[:2])
+            _check_pixels(path, *rgb.shape[:2])  # of a format that `_claimed` doesn't know
             if rgb.dtype.kind == "f":
                 raise ValueError(_no_range(path, rgb.dtype)) from None
             rgb = (rgb >> 8).astype(np.uint8) if rgb.dtype == np.uint16 else rgb
@@ -239,6 +247,16 @@ def _check_pixels(path: str, height: int, width: int) -> None:
             f"{path} claims {height} x {width} = {height * width} pixels, more than the limit of {limit}: a decompression bomb, perhaps. If "
             f"it is not, set {LIMIT_VARIABLE}={height * width} in the environment, or reduce it."
         )
+
+
+def _claimed(data: bytes) -> tuple[int, int]:
+    """Return height and width that a file of a format claims which OpenCV reads and Pillow may not; (0, 0) of others."""
+    if data[:4] == b"\x59\xa6\x6a\x95":  # Sun raster
+        return int.from_bytes(data[8:12]), int.from_bytes(data[4:8])
+    for form in _CLAIMS:
+        if match := form.match(data[:4096]):
+            return int(match["height"]), int(match["width"])
+    return 0, 0
 
 
 def _no_range(path: str, kind: object) -> str:

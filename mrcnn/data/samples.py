@@ -173,6 +173,21 @@ class Instances(NamedTuple):
             return np.count_nonzero(self.masks, axis=(0, 1))
         return rle.area_coco(self.masks)
 
+    def boxes(self) -> np.ndarray:
+        """Box of each mask: [N, (y1, x1, y2, x2)] int32, zeros where it is empty."""
+        return box_ops.from_masks(self.masks) if isinstance(self.masks, np.ndarray) else rle.boxes_coco(self.masks)
+
+    def plane(self, place: int) -> np.ndarray:
+        """One mask as [H, W] bool."""
+        return self.masks[..., place] if isinstance(self.masks, np.ndarray) else rle.decode_coco(self.masks[place])
+
+    def some(self, places: np.ndarray) -> Instances:
+        """Those at some places; itself where these are all, for a copy of the planes costs as much as they do."""
+        if len(places) == len(self.class_ids):
+            return self
+        masks = self.masks[..., places] if isinstance(self.masks, np.ndarray) else [self.masks[place] for place in places]
+        return Instances(masks, self.class_ids[places])
+
     def planes(self) -> np.ndarray:
         """The masks as [H, W, N] bool."""
         return self.masks if isinstance(self.masks, np.ndarray) else rle.decode_coco(self.masks)
@@ -231,7 +246,7 @@ def instances(dataset: Dataset, image_id: int) -> Instances:
     ids = _checked_ids(dataset, image_id, class_ids)
     if encoded is None:
         return Instances(reading.turn(masks if masks.dtype == bool else masks != 0, _orientation(dataset, image_id)), ids)
-    return Instances(_turned(masks, _orientation(dataset, image_id), _name(dataset, image_id)), ids)
+    return Instances(turned(masks, _orientation(dataset, image_id), _name(dataset, image_id)), ids)
 
 
 def _checked_ids(dataset: Dataset, image_id: int, class_ids: np.ndarray) -> np.ndarray:
@@ -250,7 +265,7 @@ def _orientation(dataset: Dataset, image_id: int) -> int:
     return dataset.mask_orientation(image_id) if hasattr(dataset, "mask_orientation") else 1  # an object of the user's own
 
 
-def _turned(encoded: list[dict[str, Any]], orientation: int, name: str) -> list[dict[str, Any]]:
+def turned(encoded: list[dict[str, Any]], orientation: int, name: str) -> list[dict[str, Any]]:
     """Turn encodings upright, one plane at a time, and check that they have one size."""
     sizes = sorted({tuple(one["size"]) if isinstance(one, dict) and "size" in one else type(one).__name__ for one in encoded}, key=str)
     if len(sizes) > 1 or not all(isinstance(size, tuple) for size in sizes):

@@ -43,7 +43,7 @@ def examine(
 
     Args:
         config: of the training.
-        train: prepared data set, of any subclass: `load_image` and `load_mask` are called once an image.
+        train: prepared data set, of any subclass: `load_image` and `load_mask` (or `load_rles`) are called once an image.
         val: likewise, or None.
         weights: a .h5 file that training shall start from, or None.
         limit: look at so many images of each data set only, drawn by the seed.

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mrcnn.data import attributes
 from mrcnn.data.dataset import Dataset
 from mrcnn.doctor import likeness
 from mrcnn.doctor.findings import EXAMPLES, Finding, by_share, of
@@ -33,6 +34,7 @@ def check_dataset(dataset: Dataset, config: Config, subset: str) -> Iterator[Fin
         yield Finding("dataset.empty", "error", "The data set has no images.", advice, subset)
     else:
         yield from _num_classes(dataset, config, subset)
+        yield from _num_attributes(dataset, config, subset)
         yield from _names(dataset, subset)
 
 
@@ -80,6 +82,14 @@ def _num_classes(dataset: Dataset, config: Config, subset: str) -> Iterator[Find
     if dataset.num_classes != config.NUM_CLASSES:
         what = f"The data set has {dataset.num_classes} classes, background included; NUM_CLASSES is {config.NUM_CLASSES}."
         yield Finding("config.num_classes", "error", what, f"Set NUM_CLASSES = {dataset.num_classes}, or check the calls of add_class.", subset)
+
+
+def _num_attributes(dataset: Dataset, config: Config, subset: str) -> Iterator[Finding]:
+    try:
+        attributes.require(dataset, config.NUM_ATTRIBUTES)
+    except ValueError as error:
+        advice = "Training with an attribute head is refused. NUM_ATTRIBUTES = 0 trains without one."
+        yield Finding("config.num_attributes", "error", str(error), advice, subset)
 
 
 def _names(dataset: Dataset, subset: str) -> Iterator[Finding]:

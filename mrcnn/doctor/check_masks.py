@@ -52,6 +52,8 @@ def _unusable(survey: Survey) -> Iterator[Finding]:
         "class_ids": ("classes.out_of_range", "have class ids out of range, and are left out",
                       f"Ids run from 1 to {survey.dataset.num_classes - 1} (negative for crowds), 0 is the background: add the class with "
                       "add_class, or map ids with map_source_class_id."),
+        "attributes": ("masks.attributes", "have attributes that can't be used, and are left out",
+                       "Return [instances, NUM_ATTRIBUTES] of 1, 0 and -1 from load_attributes, a row for each instance of load_mask."),
     }  # fmt: skip
     for kind, (name, what, advice) in kinds.items():
         shown = [p for p in survey.photos if p.mask_problem is not None and p.mask_problem.kind == kind]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
@@ -11,10 +11,10 @@ import cv2
 import numpy as np
 
 from mrcnn import page as pages
-from mrcnn.data import images, reading
+from mrcnn.data import images, samples
 from mrcnn.doctor import findings
 from mrcnn.doctor.findings import Finding
-from mrcnn.doctor.survey import Survey, photo_name
+from mrcnn.doctor.survey import Survey, load, photo_name
 from mrcnn.ops import boxes as box_ops
 from mrcnn.results import Detections
 
@@ -92,28 +92,27 @@ def _drawn(survey: Survey, image_id: int, places: Sequence[int] | None) -> np.nd
     from mrcnn import visualize
 
     image = _shown(survey.dataset.load_image(image_id))
-    masks, class_ids = _instances(survey, image_id)
-    if masks is not None and masks.shape[:2] == image.shape[:2]:
-        chosen = np.arange(len(class_ids)) if not places else np.array([p for p in places if p < len(class_ids)], int)
-        masks, class_ids = masks[..., chosen], class_ids[chosen]
-        image, masks = _near(image, masks) if places else (image, masks)
-        image, masks = _fitted(image, masks)
-        boxes = box_ops.from_masks(masks)
-        found = Detections(boxes, np.abs(class_ids), np.ones(len(class_ids), np.float32), masks)
-        names = survey.dataset.class_names
-        return visualize.draw_instances(image, found, names, show_scores=False, show_captions=len(names) > 2 and found.num <= CAPTIONS)
-    image = _fitted(image, np.zeros((*image.shape[:2], 0), bool))[0]
-    return image
+    found = _instances(survey, image_id)
+    if found is None or found.shape != image.shape[:2]:
+        return _fitted(image, ())[0]
+    chosen = np.arange(len(found.class_ids)) if not places else np.array([p for p in places if p < len(found.class_ids)], int)
+    near = _near(found.some(chosen).boxes(), image.shape) if places else np.s_[:, :]
+    image, masks = _fitted(image[near], (found.plane(place)[near] for place in chosen))
+    class_ids = np.abs(found.class_ids[chosen])
+    drawn = Detections(box_ops.from_masks(masks), class_ids, np.ones(len(class_ids), np.float32), masks)
+    names = survey.dataset.class_names
+    return visualize.draw_instances(image, drawn, names, show_scores=False, show_captions=len(names) > 2 and drawn.num <= CAPTIONS)
 
 
-def _instances(survey: Survey, image_id: int) -> tuple[np.ndarray | None, np.ndarray]:
-    """Return what `load_mask` gives where it has the form of masks, ids out of range and all; else None."""
+def _instances(survey: Survey, image_id: int) -> samples.Instances | None:
+    """Return what the data set gives where it has the form of masks, ids out of range and all; else None."""
     try:
-        masks, class_ids = survey.dataset.load_mask(image_id)
-        masks, class_ids = reading.turn(np.asarray(masks) != 0, survey.dataset.mask_orientation(image_id)), np.asarray(class_ids).astype(np.int64)
-        return (masks if masks.ndim == 3 and class_ids.shape == masks.shape[2:] else None), class_ids
+        masks, class_ids = load(survey.dataset, image_id)
+        found = samples.Instances(masks if isinstance(masks, list) else np.asarray(masks) != 0, np.asarray(class_ids).astype(np.int64))
+        count = len(found.masks) if isinstance(masks, list) else found.masks.shape[2]
+        return found if found.class_ids.shape == (count,) else None
     except Exception:  # as in _picture: the photo alone is drawn then
-        return None, np.zeros(0, np.int64)
+        return None
 
 
 def _shown(image: np.ndarray) -> np.ndarray:
@@ -124,26 +123,24 @@ def _shown(image: np.ndarray) -> np.ndarray:
     return images.to_rgb(image if image.ndim == 2 or image.shape[-1] in (1, 3, 4) else image[..., :1])
 
 
-def _near(image: np.ndarray, masks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Cut out what is around small masks."""
-    boxes = box_ops.from_masks(masks)
+def _near(boxes: np.ndarray, shape: tuple[int, ...]) -> tuple[slice, slice]:
+    """Return what to cut out around small masks, by their boxes: rows and columns."""
     boxes = boxes[(boxes[:, 2:] > boxes[:, :2]).all(axis=1)]
     if not len(boxes):
-        return image, masks
+        return np.s_[:, :]
     top, bottom = boxes[:, :2].min(axis=0), boxes[:, 2:].max(axis=0)
     around = np.maximum(24, (bottom - top) // 2)
-    (y1, x1), (y2, x2) = np.maximum(0, top - around), np.minimum(image.shape[:2], bottom + around)
-    return image[y1:y2, x1:x2], masks[y1:y2, x1:x2]
+    (y1, x1), (y2, x2) = np.maximum(0, top - around), np.minimum(shape[:2], bottom + around)
+    return np.s_[y1:y2, x1:x2]
 
 
-def _fitted(image: np.ndarray, masks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Bring an image and its masks to the pictures' size."""
+def _fitted(image: np.ndarray, masks: Iterable[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Bring an image and its masks, of which one is looked at at a time, to the pictures' size."""
     factor = SIDE / max(image.shape[:2])
     height, width = (max(1, round(side * factor)) for side in image.shape[:2])
     smaller = cv2.INTER_AREA if factor < 1 else cv2.INTER_NEAREST
     resized = cv2.resize(np.ascontiguousarray(image), (width, height), interpolation=smaller)
-    whole = [np.ascontiguousarray(masks[..., i], np.uint8) for i in range(masks.shape[-1])]
-    planes = [cv2.resize(plane, (width, height), interpolation=cv2.INTER_NEAREST) for plane in whole]
+    planes = [cv2.resize(np.ascontiguousarray(plane, np.uint8), (width, height), interpolation=cv2.INTER_NEAREST) for plane in masks]
     return resized, np.stack(planes, axis=-1).astype(bool) if planes else np.zeros((height, width, 0), bool)
 
 

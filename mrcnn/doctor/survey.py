@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from mrcnn.data import images, reading, statistics
-from mrcnn.data.dataset import Dataset, Subset
+from mrcnn.data import attributes, images, reading, samples, statistics
+from mrcnn.data.dataset import Dataset, Subset, rles_of
 from mrcnn.doctor import likeness, photo_files
 from mrcnn.ops import boxes as box_ops
 from mrcnn.ops import masks as mask_ops
+from mrcnn.ops import rle
 
 if TYPE_CHECKING:
     from mrcnn.config import Config
@@ -29,7 +30,7 @@ Progress = Callable[[str, int, int], None]
 
 
 class Problem(NamedTuple):
-    """Why an image or its masks can't be used. kind: "image", "load", "form", "size" or "class_ids"."""
+    """Why an image or its masks can't be used. kind: "image", "load", "form", "size", "class_ids" or "attributes"."""
 
     kind: str
     text: str
@@ -267,72 +268,95 @@ def resized(shape: tuple[int, ...], config: Config) -> tuple[tuple[int, int], fl
 def _masks(dataset: Dataset, config: Config, photo: Photo) -> None:
     """Measure the instances of an image, or note why that is not possible."""
     try:
-        loaded, turned = dataset.load_mask(photo.image_id), dataset.mask_orientation(photo.image_id)
+        loaded = load(dataset, photo.image_id)
     except Exception as error:  # whatever a user's load_mask raises
         photo.mask_problem = Problem("load", f"{type(error).__name__}: {error}")
         return
-    photo.mask_problem, masks, class_ids = _form(loaded, photo, dataset.num_classes, turned)
-    if masks is None:
+    photo.mask_problem, found = _form(loaded, photo, dataset.num_classes)
+    if found is None:
         return
-    valid = (class_ids != 0) & (np.abs(class_ids) < dataset.num_classes)
-    places = np.flatnonzero(valid)
+    places = np.flatnonzero((found.class_ids != 0) & (np.abs(found.class_ids) < dataset.num_classes))
     unseen = 0
     if names_classes(dataset):
         try:
-            unseen = max(0, len(dataset.image_class_ids(photo.image_id)) - len(class_ids))
+            unseen = max(0, len(dataset.image_class_ids(photo.image_id)) - len(found.class_ids))
         except Exception:  # the same masks could be loaded: nothing is missing that training needs
             unseen = 0
-    photo.instances = measure(masks[..., places], class_ids[places], places, config, unseen)
+    if photo.mask_problem is None and len(getattr(dataset, "attribute_names", ())) == config.NUM_ATTRIBUTES:
+        try:
+            attributes.load(dataset, photo.image_id, len(found.class_ids), config.NUM_ATTRIBUTES)
+        except Exception as error:  # whatever a user's load_attributes raises
+            photo.mask_problem = Problem("attributes", f"{type(error).__name__}: {error}")
+    none = samples.Instances(np.zeros((*photo.shape[:2], 0), bool), found.class_ids[:0])  # run lengths that are none tell no size
+    photo.instances = measure(found.some(places) if len(places) else none, places, config, unseen)
 
 
-def _form(loaded: Any, photo: Photo, num_classes: int, orientation: int) -> tuple[Problem | None, np.ndarray | None, np.ndarray | None]:
-    """Check what `load_mask` returned; returns the problem, and masks (upright) and class ids where they can be measured."""
+def load(dataset: Dataset, image_id: int) -> Any:
+    """Return what `load_rles` gives, as (encodings, class ids), or what `load_mask` gives; upright, as far as it has the form of masks.
+
+    Planes of a hundred instances of a large photo would take a gigabyte, their run lengths nearly nothing.
+
+    Raises:
+        Exception: whatever a user's method raises.
+        ValueError: run lengths are broken.
+    """
+    turned, encoded = dataset.mask_orientation(image_id), rles_of(dataset, image_id)
+    if encoded is not None:
+        masks, class_ids = encoded
+        return samples.turned([rle.checked_coco(one) for one in masks], turned, photo_name(dataset, image_id)), class_ids
+    loaded = dataset.load_mask(image_id)
+    if isinstance(loaded, tuple | list) and len(loaded) == 2:
+        masks = np.asarray(loaded[0])
+        return reading.turn(masks, turned) if masks.ndim == 3 else masks, loaded[1]
+    return loaded
+
+
+def _form(loaded: Any, photo: Photo, num_classes: int) -> tuple[Problem | None, samples.Instances | None]:
+    """Check what `load` returned; returns the problem, and the instances where they can be measured."""
     if not isinstance(loaded, tuple | list) or len(loaded) != 2:
-        return Problem("form", f"load_mask must return (masks, class_ids); got {type(loaded).__name__}"), None, None
-    masks, class_ids = np.asarray(loaded[0]), np.asarray(loaded[1])
-    if masks.ndim != 3 or class_ids.ndim != 1 or len(class_ids) != masks.shape[-1] or class_ids.dtype.kind not in "iuf":
-        text = f"masks [height, width, N] and N class ids are expected; got {masks.shape} and {class_ids.shape} {class_ids.dtype}"
-        return Problem("form", text), None, None
+        return Problem("form", f"load_mask must return (masks, class_ids); got {type(loaded).__name__}"), None
+    masks, class_ids = loaded[0], np.asarray(loaded[1])
+    shape = masks.shape if isinstance(masks, np.ndarray) else (*samples.Instances(masks, class_ids).shape, len(masks))
+    if len(shape) != 3 or class_ids.ndim != 1 or len(class_ids) != shape[-1] or class_ids.dtype.kind not in "iuf":
+        text = f"masks [height, width, N] and N class ids are expected; got {shape} and {class_ids.shape} {class_ids.dtype}"
+        return Problem("form", text), None
     ids = class_ids.astype(np.int64)
     if not len(ids):
-        return None, np.zeros((*photo.shape[:2], 0), bool), ids
-    masks = reading.turn(masks, orientation)
-    if masks.shape[:2] != photo.shape[:2]:
-        turned = masks.shape[:2] == photo.shape[1::-1]
-        text = f"masks {masks.shape[0]} × {masks.shape[1]}, image {photo.shape[0]} × {photo.shape[1]}" + (" (turned)" if turned else "")
-        return Problem("size", text, (int(turned),)), None, None
+        return None, samples.Instances(np.zeros((*photo.shape[:2], 0), bool), ids)
+    if shape[:2] != photo.shape[:2]:
+        turned = shape[:2] == photo.shape[1::-1]
+        text = f"masks {shape[0]} × {shape[1]}, image {photo.shape[0]} × {photo.shape[1]}" + (" (turned)" if turned else "")
+        return Problem("size", text, (int(turned),)), None
     wrong = (ids != class_ids) | (np.abs(ids) >= num_classes) | (ids == 0)
     problem = None
     if wrong.any():
         bad = sorted(set(class_ids[wrong].tolist()))
         problem = Problem("class_ids", f"class id {', '.join(map(str, bad[:5]))}", tuple(np.flatnonzero(wrong).tolist()))
-    return problem, masks if masks.dtype == bool else masks != 0, ids
+    return problem, samples.Instances(masks != 0 if isinstance(masks, np.ndarray) and masks.dtype != bool else masks, ids)
 
 
-def measure(masks: np.ndarray, class_ids: np.ndarray, places: np.ndarray, config: Config, unseen: int = 0) -> Instances:
+def measure(found: samples.Instances, places: np.ndarray, config: Config, unseen: int = 0) -> Instances:
     """Measure instances at the photo's size and at the network's.
 
     Args:
-        masks: [H, W, N] bool.
-        class_ids: [N].
+        found: upright.
         places: [N], see `Instances`.
         config: as `walk`.
         unseen: see `Instances`.
     """
-    _, scale, padding = resized(masks.shape, config)
-    boxes, small = box_ops.from_masks(masks), mask_ops.resize_mask(masks, scale, padding)
+    _, scale, padding = resized(found.shape, config)
+    boxes, small = found.boxes(), found.resized(scale, padding, None)
     small_boxes = box_ops.from_masks(small)
     mini = np.asarray(config.MINI_MASK_SHAPE if config.USE_MINI_MASK else (56, 56))
-    iou = np.full((2, len(class_ids)), np.nan)
+    iou = np.full((2, len(places)), np.nan)
     for place, box in enumerate(small_boxes):
         part = _part(small, box, place)
         if part.size and config.USE_MINI_MASK:
             iou[0, place] = round_trip(part, mini)
             iou[1, place] = round_trip(part, 2 * mini) if iou[0, place] < 1 else 1.0
     return Instances(
-        places, class_ids, masks.sum(axis=(0, 1)), boxes, small.sum(axis=(0, 1)), small_boxes, iou[0], iou[1],
-        list(_twins(masks, boxes, places)), unseen,
-    )  # fmt: skip
+        places, found.class_ids, found.areas(), boxes, small.sum(axis=(0, 1)), small_boxes, iou[0], iou[1], list(_twins(found, boxes, places)), unseen
+    )
 
 
 def round_trip(mask: np.ndarray, mini_shape: Any) -> float:
@@ -350,13 +374,17 @@ def round_trip(mask: np.ndarray, mini_shape: Any) -> float:
     return float((back & mask).sum() / (back | mask).sum())
 
 
-def _twins(masks: np.ndarray, boxes: np.ndarray, places: np.ndarray) -> Iterator[tuple[int, int]]:
+def _twins(found: samples.Instances, boxes: np.ndarray, places: np.ndarray) -> Iterator[tuple[int, int]]:
     """Yield the places of instances that cover the same pixels."""
     alike = box_ops.iou(boxes, boxes) >= SAME_MASK
     for one, other in np.argwhere(np.triu(alike, 1)):
         box = np.concatenate([np.minimum(boxes[one, :2], boxes[other, :2]), np.maximum(boxes[one, 2:], boxes[other, 2:])])
-        a, b = _part(masks, box, one), _part(masks, box, other)
-        if (a & b).sum() >= SAME_MASK * (a | b).sum():
+        if isinstance(found.masks, np.ndarray):
+            a, b = _part(found.masks, box, one), _part(found.masks, box, other)
+            same = (a & b).sum() >= SAME_MASK * (a | b).sum()
+        else:
+            same = rle.iou_coco([found.masks[one]], [found.masks[other]])[0, 0] >= SAME_MASK
+        if same:
             yield int(places[one]), int(places[other])
 
 

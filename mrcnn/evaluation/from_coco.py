@@ -86,7 +86,7 @@ def _content(given: Any, what: str) -> tuple[Any, str]:
     if not isinstance(given, str | os.PathLike):
         return given, what
     path = os.fspath(given)
-    with open(path, encoding="utf-8") as file:
+    with open(path, "rb") as file:  # json tells UTF-8, 16 and 32 apart
         try:
             return json.load(file), path
         except ValueError as error:

@@ -189,7 +189,7 @@ def of_files(
 
 
 def _opened(path: str, folder: str | None) -> tuple[dict[str, Any], str]:
-    with open(path, encoding="utf-8") as file:
+    with open(path, "rb") as file:  # json tells UTF-8, 16 and 32 apart
         content = json.load(file)
     if not isinstance(content, dict) or "annotations" not in content:
         raise ValueError(f"{path} is no panoptic JSON: a list of annotations with segments_info is expected.")

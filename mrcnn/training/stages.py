@@ -9,6 +9,7 @@ Source: He et al., Mask R-CNN, section 3.1 (steps); Goyal et al. 2017, section 2
 from __future__ import annotations
 
 import math
+import numbers
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -86,8 +87,9 @@ class Stage:
     schedule: Schedule = CONSTANT
 
     def __post_init__(self) -> None:
-        if isinstance(self.epochs, bool) or not isinstance(self.epochs, int) or self.epochs < 1:
+        if isinstance(self.epochs, bool) or not isinstance(self.epochs, numbers.Integral) or self.epochs < 1:
             raise ValueError(f"A stage of {self.epochs!r} epochs: a whole number of at least 1 is expected")
+        object.__setattr__(self, "epochs", int(self.epochs))  # NumPy's too; a state holds plain numbers
         if not isinstance(self.schedule, Schedule):
             raise ValueError(f"schedule = {self.schedule!r}: a Schedule is expected, such as Schedule('cosine', warmup=500)")
         if self.schedule.milestones and max(self.schedule.milestones) >= self.epochs:
@@ -98,6 +100,7 @@ class Stage:
                 raise ValueError("A stage takes a schedule of Keras as learning_rate, or a number and `schedule`; both were given.")
         else:
             check_rate(self.learning_rate)
+            object.__setattr__(self, "learning_rate", float(self.learning_rate))
 
     def rate(self, step: int, steps_per_epoch: int) -> float:
         """Learning rate at a step of the stage, from 0."""
@@ -122,7 +125,7 @@ def check_rate(rate: Any) -> None:
     Raises:
         ValueError: it says what was given.
     """
-    if isinstance(rate, bool) or not isinstance(rate, (int, float)) or not 0 <= rate < float("inf"):
+    if isinstance(rate, bool) or not isinstance(rate, numbers.Real) or not 0 <= rate < float("inf"):
         raise ValueError(f"learning_rate = {rate!r}: a number of at least 0 is expected, 0.001 say, or a LearningRateSchedule of Keras")
 
 

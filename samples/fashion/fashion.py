@@ -84,7 +84,12 @@ def train(options):
         custom_callbacks=[mean_average_precision, keep_record],
     )
     if history is None:
-        raise ValueError(f"Nothing is left to train. Ask for more, such as --epochs {model.epoch + 5}.")
+        raise ValueError(_nothing_left(options, model.epoch))
+
+
+def _nothing_left(options, done):
+    more = "add a stage to --stages, or epochs to its last one" if options.stages else f"ask for more, such as --epochs {done + 5}"
+    return f"Nothing is left to train, {done} epochs are done: {more}."
 
 
 def analyse(options):
@@ -166,9 +171,12 @@ def evaluate(options):
         raise ValueError("--tune chooses the thresholds of one run, on its validation images: give one of --weights, and --subset val.")
     if options.tune and options.thresholds is not None:
         raise ValueError("--tune chooses thresholds, --thresholds uses those there are: give one of them.")
+    compared = options.subset == "test" and options.thresholds is None
+    if options.min_attribute and (len(checkpoints) > 1 or compared or not records[0].attributes):
+        raise ValueError("--min-attribute: attributes are measured of one run with --attributes, on --subset val or train. Leave it out.")
     if len(records) > 1:
         fashion_splits.require_one_split(checkpoints, records)
-    if options.subset == "test" and options.thresholds is None:
+    if compared:
         if len({record.variant for record in records}) > 1:
             raise ValueError("--subset test compares runs on the same pixels: give runs of one variant.")
         models = [model_of(number) for number in range(len(checkpoints))]

@@ -2,6 +2,9 @@
 
 import logging
 import multiprocessing
+import os
+import signal
+import subprocess
 import sys
 import threading
 import time
@@ -149,6 +152,26 @@ def test_a_process_that_dies_is_an_error_with_its_images(loaders):
     assert ids(ahead.batch(0, 0)) == [0, 1]
     with pytest.raises(loader.WorkerError, match=r"ended \(exit status 3\) at batch 1 of epoch 0: images 2, 3"):
         ahead.batch(0, 1)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_to_the_whole_group_is_left_to_training(loaders, number):
+    ahead = loaders(loader_data.batches(), processes=True, queue=1)
+    ahead.batch(0, 0)
+    os.kill(ahead._children[0].pid, number)
+    assert len(ahead.batch(0, 1)) == 7
+
+
+def test_a_loader_that_nobody_closed_does_not_keep_the_program(tmp_path):
+    program = (
+        "import loader_data\nfrom mrcnn.data import loader\nif __name__ == '__main__':\n"
+        "    ahead = loader.Loader(loader_data.batches(), workers=1, processes=True)\n    ahead.batch(0, 0)\n    print('done')\n"
+    )
+    (tmp_path / "program.py").write_text(program)
+    here = os.path.dirname(os.path.abspath(__file__))
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([os.path.dirname(os.path.dirname(here)), here])}
+    ended = subprocess.run([sys.executable, tmp_path / "program.py"], env=environment, capture_output=True, text=True, timeout=120)
+    assert (ended.returncode, ended.stdout) == (0, "done\n"), ended.stderr
 
 
 def test_a_process_loads_no_deep_learning_framework(loaders):

@@ -253,6 +253,28 @@ def test_exif_after_the_pixels_of_a_png_turns_them(tmp_path, photo, kind):
     assert reading.header(tmp_path / "a.png").shape == photo.shape[1::-1]
 
 
+def encoded(suffix, photo):
+    pixels = photo.astype(np.float32) if suffix in ("hdr", "pfm") else photo
+    return cv2.imencode(f".{suffix}", pixels)[1].tobytes()
+
+
+@pytest.mark.parametrize("suffix", ["ras", "pam", "pfm", "hdr"])
+def test_what_opencv_alone_reads_is_measured_before_it_is_decoded(suffix, tmp_path, photo, monkeypatch):
+    data = encoded(suffix, photo)
+    if suffix == "ras":  # colours that Pillow doesn't take
+        data = data[:24] + struct.pack(">II", 1, 2000) + data[32:]
+    (tmp_path / f"a.{suffix}").write_bytes(data)
+    monkeypatch.setenv(reading.LIMIT_VARIABLE, "1199")
+    monkeypatch.setattr(cv2, "imdecode", lambda *args: pytest.fail("it was decoded"))
+    with pytest.raises(ValueError, match="claims 30 x 40 = 1200 pixels, more than the limit of 1199"):
+        reading.read(tmp_path / f"a.{suffix}")
+
+
+def test_a_portable_arbitrary_map_is_read(tmp_path, photo):
+    (tmp_path / "a.pam").write_bytes(encoded("pam", photo[..., ::-1]))
+    np.testing.assert_array_equal(reading.read(tmp_path / "a.pam"), photo)
+
+
 @pytest.mark.parametrize("suffix", ["hdr", "pfm"])
 def test_floating_point_that_opencv_alone_reads_is_refused_too(tmp_path, suffix):
     assert cv2.imwrite(str(tmp_path / f"a.{suffix}"), np.full((5, 6, 3), 0.5, np.float32))

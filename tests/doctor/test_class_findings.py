@@ -2,6 +2,7 @@
 
 import cv2
 import numpy as np
+import pytest
 from doctor_data import SIDE, Photos, bad, examine, only
 
 from mrcnn.doctor import likeness
@@ -109,3 +110,35 @@ def test_prints_tell_photos_apart_and_know_the_same_one_again():
 def test_photos_without_contrast_are_never_the_same():
     blank = likeness.of(np.full((40, 40, 3), 200, np.uint8))
     assert likeness.pairs([blank], [blank]) == [] and likeness.pairs([], [blank]) == [] == likeness.pairs([blank], [])
+
+
+class Labelled(Photos):
+    """Photos whose instances have some of `names` attributes."""
+
+    def __init__(self, names=2, given=None):
+        super().__init__()
+        self.given = np.eye(2) if given is None else np.array(given)
+        self.attribute_names = {number: f"a{number}" for number in range(names)}
+
+    def load_attributes(self, image_id):
+        return self.given if image_id % 2 else np.eye(2)
+
+
+def test_attributes_that_fit_are_no_finding_and_without_a_head_nothing_is_asked():
+    assert bad(examine(Labelled(), NUM_ATTRIBUTES=2)) == {} and bad(examine(Labelled(3, [[5]]))) == {}
+
+
+@pytest.mark.parametrize(
+    ("photos", "said"), [(Photos(), "names 0 attributes"), (Labelled(3), "names 3 attributes"), (Labelled(2, -np.ones((2, 2))), None)]
+)
+def test_a_head_for_attributes_that_the_data_do_not_have(photos, said):
+    if said is None:
+        photos.load_attributes = lambda image_id: photos.given
+    report = examine(photos, NUM_ATTRIBUTES=2)
+    assert (said or "no instance of 12 images has known attributes") in only(report, "config.num_attributes").what and not report.sensible
+
+
+@pytest.mark.parametrize("given", [[[1, 0]], [[1, 0], [0, 2]], [[1, 0, 0], [0, 1, 0]]])
+def test_attributes_of_another_form_are_named_with_their_images(given):
+    found = only(examine(Labelled(2, given), NUM_ATTRIBUTES=2), "masks.attributes")
+    assert found.image_ids == (1, 3, 5, 7, 9, 11) and found.severity == "error" and "load_attributes returned" in found.examples[0]

@@ -5,6 +5,7 @@ import pytest
 from doctor_data import SIDE, Photos, bad, examine, only
 
 from mrcnn.data import formats
+from mrcnn.ops import rle
 
 
 def box(y1, x1, y2, x2, height=SIDE, width=SIDE):
@@ -165,3 +166,44 @@ def test_an_instance_that_the_reader_drops_as_empty_is_reported(tmp_path):
     thin = [20.2, 20.2, 20.3, 20.2, 20.3, 20.3]
     found = only(examine(coco(tmp_path, *[SQUARE] * 11, thin), NUM_CLASSES=2), "masks.empty")
     assert found.image_ids == (11,) and "load_mask leaves them out" in found.what
+
+
+class Runs(Photos):
+    """The same photos with masks as run lengths."""
+
+    def load_rles(self, image_id):
+        masks, class_ids = Photos.load_mask(self, image_id)
+        return [rle.encode_coco(masks[..., place]) for place in range(len(class_ids))], class_ids
+
+
+@pytest.mark.parametrize("mode", ["square", "crop"])
+def test_run_lengths_are_measured_as_planes_are_and_never_become_any(mode, monkeypatch):
+    def spoiled(kind):
+        photos = kind()
+        photos.masks[3].append(photos.masks[3][0].copy())
+        photos.classes[3].append(2)
+        photos.masks[4][1], photos.classes[5][0] = box(0, 0, 0, 0), 3
+        photos.masks[6], photos.classes[6] = [], []
+        photos.classes[7] = [0, -7]
+        photos.size_of_masks(8, 64, 64)
+        photos.masks[9][1] = box(3, 3, 4, 60)
+        return photos
+
+    planes = examine(spoiled(Photos), IMAGE_RESIZE_MODE=mode)
+    runs = spoiled(Runs)
+    monkeypatch.setattr(rle, "decode_coco", lambda *args: pytest.fail("a plane"))
+    report = examine(runs, IMAGE_RESIZE_MODE=mode)
+    assert str(report) == str(planes) and {"masks.duplicated", "masks.empty", "masks.size", "classes.out_of_range", "masks.tiny"} <= set(bad(report))
+    for one, other in zip(report.surveys[0].photos, planes.surveys[0].photos, strict=True):
+        for mine, wanted in zip(one.instances or (), other.instances or (), strict=True):
+            np.testing.assert_array_equal(mine, wanted)
+
+
+def test_a_broken_run_length_is_a_finding():
+    class Broken(Runs):
+        def load_rles(self, image_id):
+            encoded, class_ids = super().load_rles(image_id)
+            return ([{"size": [SIDE, SIDE], "counts": [5]}, *encoded[1:]] if image_id == 3 else encoded), class_ids
+
+    found = only(examine(Broken()), "masks.unreadable")
+    assert found.image_ids == (3,) and "the counts add up to 5" in found.examples[0]

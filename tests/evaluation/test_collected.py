@@ -164,3 +164,9 @@ def test_what_is_no_ground_truth_is_refused(tmp_path):
     (tmp_path / "no.json").write_text("{")
     with pytest.raises(ValueError, match="no.json is no JSON"):
         from_coco.read(tmp_path / "no.json", [])
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_files_in_another_unicode_encoding_are_read(encoding, tmp_path):
+    (tmp_path / "truth.json").write_bytes(json.dumps(TRUTH).encode(encoding))
+    assert from_coco.read(tmp_path / "truth.json", []).class_names == from_coco.read(TRUTH, []).class_names

@@ -30,6 +30,14 @@ def test_single_options_are_one_stage_and_the_variant_has_a_plan():
         assert fashion._stages(fashion_options.parse(["train"]), config) == fashion_options.stages(config.STAGES)
 
 
+def test_who_asked_by_stages_is_told_of_stages():
+    def told(*words):
+        return fashion._nothing_left(fashion_options.parse(["train", *words]), 3)
+
+    assert "--epochs 8" in told() and "--epochs 8" in told("--epochs", "3")
+    assert "--stages" in (said := told("--stages", "heads:1e-3:3")) and "--epochs" not in said
+
+
 def test_validation_on_all_images_can_be_asked_for():
     asked = fashion_options.parse(["train", "--validation-steps", "all"]).validation_steps
     config = fashion_config.make_config("small", 9, validation_steps=asked)

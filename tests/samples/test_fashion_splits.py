@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from mrcnn.results import Detections
+from mrcnn.training import state
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "samples" / "fashion"))
 
@@ -270,6 +271,13 @@ def test_runs_and_their_ensemble_are_compared_on_what_no_fold_holds(two_runs, ca
     assert figures == pytest.approx([1 - 1 / present, 1 - 1 / present, 1.0], abs=1e-4) and lines[2].endswith("ensemble")
 
 
+def test_attributes_are_not_asked_of_several_runs_or_of_one_without(two_runs, capsys):
+    folders, _ = two_runs
+    for weights in (folders, folders[:1]):
+        with pytest.raises(SystemExit, match="--min-attribute: attributes are measured of one run"):
+            fashion.main(["evaluate", "--weights", *weights, "--min-attribute", "0.3"])
+
+
 def test_runs_detect_together(two_runs, tmp_path, capsys):
     folders, _ = two_runs
     photo = tmp_path / "scene.png"
@@ -289,3 +297,14 @@ def test_a_folder_names_its_newest_checkpoint(tmp_path, monkeypatch):
     (tmp_path / "empty").mkdir()
     with pytest.raises(FileNotFoundError, match="holds no checkpoint"):
         fashion_run.find_checkpoint(str(tmp_path / "empty"), "")
+
+
+def test_of_a_folder_a_checkpoint_that_broke_is_skipped_as_with_last(tmp_path, capsys):
+    for epoch in (1, 2):
+        path = tmp_path / f"mask_rcnn_fashion_{epoch:04d}.h5"
+        path.write_bytes(b"weights")
+        state.write(str(tmp_path), str(path), {}, {"epoch": epoch, "step": 0})
+    assert fashion_run.find_checkpoint(str(tmp_path), "").endswith("_0002.h5")
+    path.write_bytes(b"other")
+    assert fashion_run.find_checkpoint(str(tmp_path), "").endswith("_0001.h5")
+    assert "_0002.h5 has changed since it was saved" in capsys.readouterr().out

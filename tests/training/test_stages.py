@@ -3,6 +3,7 @@
 import math
 
 import keras
+import numpy as np
 import pytest
 
 from mrcnn.training import stages
@@ -37,6 +38,23 @@ def test_a_comma_inside_an_expression_separates_no_stages(layers):
 def test_nonsense_is_refused_with_a_form_to_follow(text):
     with pytest.raises(ValueError, match="expected|Write for example"):
         stages.read(text)
+
+
+def test_numbers_of_numpy_are_numbers():
+    stage = Stage("heads", np.float32(0.5), np.int64(3))
+    assert stage == Stage("heads", 0.5, 3) and (type(stage.learning_rate), type(stage.epochs)) == (float, int)
+
+
+@pytest.mark.parametrize("epochs", [0, -1, True, np.True_, 2.0, np.float64(2), "2", None])
+def test_epochs_that_are_no_whole_number_are_refused(epochs):
+    with pytest.raises(ValueError, match="a whole number of at least 1"):
+        Stage("heads", 1e-3, epochs)
+
+
+@pytest.mark.parametrize("rate", [-1e-3, True, np.True_, np.float32("nan"), float("inf"), "1e-3", None, 1j])
+def test_a_rate_that_is_no_number_is_refused(rate):
+    with pytest.raises(ValueError, match="a number of at least 0"):
+        Stage("heads", rate, 1)
 
 
 def test_a_milestone_behind_the_stage_s_end_is_refused():

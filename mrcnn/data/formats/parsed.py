@@ -170,7 +170,7 @@ def read_json(path: str, expected: str) -> Any:
     if not os.path.isfile(path):
         raise FileNotFoundError(f"{path} is not there: {expected} is expected.")
     try:
-        with open(path, encoding="utf-8-sig") as file:
+        with open(path, "rb") as file:  # json knows UTF-8, 16 and 32 by their first bytes, marked or not
             return json.load(file)
     except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ValueError(f"{path} is no JSON ({error}): {expected} is expected. Export it again.") from error

@@ -31,7 +31,7 @@ def write(dataset: Dataset, path: str, overwrite: bool = False, photos_as: str =
         photos_as: "copy" or "link" the photos into images/, or "leave" them where they are.
 
     Raises:
-        FileExistsError: the folder is there, and overwrite is False.
+        FileExistsError: the folder is there, and overwrite is False; or it has labels of other photos.
         ValueError: two photos have one name, a photo is no file, or photos_as is unknown.
     """
     if photos_as not in PHOTOS:
@@ -44,6 +44,7 @@ def write(dataset: Dataset, path: str, overwrite: bool = False, photos_as: str =
     without = [info["id"] for info in dataset.image_info if photos_as != "leave" and not info["path"]]
     if without:
         raise ValueError(f"{len(without)} images, such as {without[0]!r}, are no files that one could {photos_as}. Use photos_as='leave'.")
+    _refuse_others(os.path.join(path, "labels"), set(stems))
     os.makedirs(os.path.join(path, "labels"), exist_ok=True)
     counts: Counter[int] = Counter()
     left_out: Counter[str] = Counter()
@@ -65,6 +66,17 @@ def write(dataset: Dataset, path: str, overwrite: bool = False, photos_as: str =
         file.write("path: .\ntrain: images\nval: images\nnames:\n")
         file.writelines(f"  {number}: {json.dumps(name, ensure_ascii=False)}\n" for number, name in enumerate(names))
     return Written(len(stems), counts, left_out).say(path)
+
+
+def _refuse_others(folder: str, stems: set[str]) -> None:
+    """Refuse a folder with labels of photos that aren't written: whoever reads it would take them too, with the numbers of other classes perhaps."""
+    there = os.listdir(folder) if os.path.isdir(folder) else []
+    others = sorted(name for name in there if name.endswith(".txt") and name != "classes.txt" and name.removesuffix(".txt") not in stems)
+    if others:
+        raise FileExistsError(
+            f"{folder} has {len(others)} label files of photos that this data set doesn't have, such as {others[0]}: they would belong to it from "
+            "now on. Delete them and their photos, or write into another folder."
+        )
 
 
 def _line(one: Object, height: int, width: int) -> str:

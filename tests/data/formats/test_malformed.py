@@ -126,6 +126,20 @@ def test_lists_without_end_are_no_json(kind, tmp_path):
         formats.load(kind, tmp_path / "a.json")
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-32"])
+def test_json_is_read_in_every_unicode_encoding(encoding, tmp_path):
+    photo(tmp_path / "a.jpg")
+    content = {**FILES["coco"][1], "categories": [{"id": 1, "name": "Nüsse"}]}
+    (tmp_path / "coco.json").write_bytes(json.dumps(content, ensure_ascii=False).encode(encoding))
+    assert formats.load("coco", tmp_path / "coco.json").class_names == ["BG", "Nüsse"]
+
+
+def test_json_of_another_encoding_is_refused(tmp_path):
+    (tmp_path / "coco.json").write_bytes('{"images": "Nüsse"}'.encode("latin-1"))
+    with pytest.raises(ValueError, match=r"coco.json is no JSON .*utf-8.* Export it again"):
+        formats.load("coco", tmp_path / "coco.json")
+
+
 @pytest.mark.parametrize("kind", FILES)
 @pytest.mark.filterwarnings("error")
 def test_any_value_replaced_by_junk(kind, tmp_path):

@@ -234,6 +234,17 @@ def test_nothing_is_overwritten_and_no_half_file_stays(tmp_path):
     assert not [path for path in tmp_path.iterdir() if "b.csv" in path.name]
 
 
+def test_labels_of_other_photos_are_not_taken_into_a_data_set(tmp_path):
+    drawn = Drawn()
+    formats.save("yolo", drawn, tmp_path / "y")
+    (tmp_path / "y" / "labels" / "classes.txt").touch()  # of a labelling program
+    before = sorted(path.name for path in (tmp_path / "y" / "labels").iterdir())
+    with pytest.raises(FileExistsError, match=r"labels has 2 label files of photos .* such as \w+\.txt: .* Delete them"):
+        formats.save("yolo", drawn.subset([0]), tmp_path / "y", overwrite=True)
+    assert sorted(path.name for path in (tmp_path / "y" / "labels").iterdir()) == before
+    formats.save("yolo", drawn, tmp_path / "y", overwrite=True)
+
+
 def test_a_broken_mask_is_named_and_counted(tmp_path, caplog):
     photo(tmp_path / "train" / "a.jpg")
     (tmp_path / "label_descriptions.json").write_text(json.dumps({"categories": [{"id": 6, "name": "pants"}]}))
