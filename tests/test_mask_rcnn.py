@@ -317,9 +317,7 @@ class Partly(tiny.Squares):
 
 def test_bad_images_are_left_out_of_training_and_of_the_map(trained, tmp_path, caplog):
     model = trained["model"]
-    batches = trainer.feeds(
-        Partly(5), None, model.config, epoch=0, augmentation=None, no_augmentation_sources=None
-    )[0].batches  # fmt: skip
+    batches = trainer.feeds(Partly(5), None, model.config, epoch=0, augmentation=None, no_augmentation_sources=None)[0].batches
     for index in range(3):
         assert np.isfinite(batches.batch(0, index)[0]).all()
     assert set(batches.skipped) == {1, 2}
@@ -336,9 +334,7 @@ def test_images_of_other_channels_are_skipped_with_their_id(trained):
             return super().load_image(image_id)[..., :1] if image_id == 0 else super().load_image(image_id)
 
     model = trained["model"]
-    batches = trainer.feeds(
-        Grey(4), None, model.config, epoch=0, augmentation=None, no_augmentation_sources="tiny"
-    )[0].batches  # fmt: skip
+    batches = trainer.feeds(Grey(4), None, model.config, epoch=0, augmentation=None, no_augmentation_sources="tiny")[0].batches
     for index in range(3):
         batches.batch(0, index)
     assert "IMAGE_CHANNEL_COUNT" in batches.skipped[0]

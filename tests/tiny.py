@@ -8,14 +8,19 @@ from mrcnn.data.dataset import Dataset
 
 def backbone(input_image, stage5=True, train_bn=None):
     """Five stages of one convolution each."""
+    return five_stages(input_image, (8, 8, 12, 16, 16), "a_branch2a", train_bn)
+
+
+def five_stages(input_image, filters, name, train_bn):
+    """C1…C5 of one convolution each, strides 4, 4, 8, 16, 32; layers are called res1 to res5 and bn1 to bn5, with `name` behind."""
     from keras import layers
 
     from mrcnn.nn.layers import BatchNorm
 
     x, stages = input_image, []
-    for stage, (stride, filters) in enumerate(((4, 8), (1, 8), (2, 12), (2, 16), (2, 16)), start=1):
-        x = layers.Conv2D(filters, 3, strides=stride, padding="same", name=f"res{stage}a_branch2a")(x)
-        x = BatchNorm(train_bn=train_bn, name=f"bn{stage}a_branch2a")(x)
+    for stage, (stride, count) in enumerate(zip((4, 1, 2, 2, 2), filters, strict=True), start=1):
+        x = layers.Conv2D(count, 3, strides=stride, padding="same", name=f"res{stage}{name}")(x)
+        x = BatchNorm(train_bn=train_bn, name=f"bn{stage}{name}")(x)
         x = layers.Activation("relu")(x)
         stages.append(x)
     return stages

@@ -1,22 +1,15 @@
 """A network small enough to build in a second, and batches for it."""
 
 import numpy as np
-from keras import layers
+import tiny
 
 from mrcnn import build
 from mrcnn.config import Config
-from mrcnn.nn.layers import BatchNorm
 
 
 def backbone(input_image, stage5=True, train_bn=None):
-    """C1…C5 of a few channels, strides 4, 4, 8, 16, 32."""
-    stages, x = [], input_image
-    for number, stride in ((1, 4), (2, 1), (3, 2), (4, 2), (5, 2)):
-        x = layers.Conv2D(4, 3, strides=stride, padding="same", name=f"res{number}a_branch1")(x)
-        x = BatchNorm(train_bn=train_bn, name=f"bn{number}a_branch1")(x)
-        x = layers.Activation("relu")(x)
-        stages.append(x)
-    return stages
+    """C1…C5 of four channels."""
+    return tiny.five_stages(input_image, (4,) * 5, "a_branch1", train_bn)
 
 
 class TinyConfig(Config):

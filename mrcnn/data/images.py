@@ -18,7 +18,7 @@ import numpy as np
 from mrcnn.data.reading import read
 from mrcnn.ops import masks as mask_ops
 
-__all__ = ["Resized", "check", "compose_meta", "mold", "parse_meta", "read", "resize", "resized_size", "to_rgb", "unmold"]
+__all__ = ["Resized", "check", "compose_meta", "mold", "parse_meta", "read", "require", "resize", "resized_size", "to_rgb", "unmold"]
 
 logger = logging.getLogger(__name__)
 
@@ -195,15 +195,38 @@ def check(image: Any, index: int, channels: int) -> np.ndarray:
         array = to_rgb(array)
     elif channels == 1 and array.ndim == 2:
         array = array[..., None]
-    if array.ndim != 3 or array.shape[-1] != channels:
-        raise ValueError(f"images[{index}] has shape {array.shape}: [height, width, {channels}] is expected (IMAGE_CHANNEL_COUNT = {channels})")
-    if 0 in array.shape:
-        raise ValueError(f"images[{index}] has shape {array.shape}: it has no pixels")
-    if array.dtype.kind == "f" and not np.isfinite(array).all():
-        raise ValueError(f"images[{index}] holds values that are not finite (nan or infinite)")
+    require(array, channels, f"images[{index}]")
     if array.dtype.kind == "f" and 0 < array.max() <= 1:
         logger.warning("images[%d] has values from %g to %g: 0 to 255 is expected. Multiply it by 255.", index, array.min(), array.max())
     return array
+
+
+def require(image: np.ndarray, channels: int, name: str, remedy: str = "") -> None:
+    """Refuse an array that the network cannot take.
+
+    Args:
+        image: Of any shape and dtype.
+        channels: IMAGE_CHANNEL_COUNT.
+        name: What it is, for messages.
+        remedy: What to do about another shape.
+
+    Raises:
+        ValueError: it is not [H, W, channels] numbers, has no pixels, or holds values that are not finite.
+
+    >>> require(np.zeros((4, 0, 3)), 3, "images[2]")
+    Traceback (most recent call last):
+    ...
+    ValueError: images[2] has shape (4, 0, 3): it has no pixels.
+    """
+    if image.ndim != 3 or image.shape[-1] != channels or image.dtype.kind not in "uifb":
+        raise ValueError(
+            f"{name} has shape {image.shape} and dtype {image.dtype}: numbers [height, width, {channels}] are expected "
+            f"(IMAGE_CHANNEL_COUNT = {channels}).{remedy}"
+        )
+    if not image.size:
+        raise ValueError(f"{name} has shape {image.shape}: it has no pixels.")
+    if image.dtype.kind == "f" and not np.isfinite(image).all():
+        raise ValueError(f"{name} holds values that are not finite (nan or infinite).")
 
 
 def compose_meta(

@@ -94,9 +94,9 @@ class Batches:
                 other channels, an augmenter that masks can't follow, no known attributes where they are to be learned.
         """
         _check_dataset(dataset, config)
+        if one_pass and shuffle:
+            raise ValueError("one_pass is for validation: it needs shuffle=False.")
         if one_pass:
-            if shuffle:
-                raise ValueError("one_pass is for validation: it needs shuffle=False.")
             whole = -(-len(dataset.image_ids) // max(1, batch_size))
             steps = whole if steps is None else min(steps, whole)
         if batch_size < 1 or steps is None or steps < 1 or seed < 0:
@@ -104,15 +104,13 @@ class Batches:
         if augmentation is not None and not shuffle:
             raise ValueError("Validation (shuffle=False) shows the same images each epoch: augmentation must be None.")
         augment.check(augmentation)
-        self.dataset, self.config, self.anchors = dataset, config, anchors
-        self.batch_size, self.steps, self.shuffle, self.seed = batch_size, steps, shuffle, seed
-        if isinstance(no_augmentation_sources, str):
-            no_augmentation_sources = [no_augmentation_sources]
-        self.augmentation, self.no_augmentation_sources = augmentation, frozenset(no_augmentation_sources or ())
+        self.dataset, self.config, self.anchors, self.seed = dataset, config, anchors, seed
+        self.batch_size, self.steps, self.shuffle = batch_size, steps, shuffle
+        plain = [no_augmentation_sources] if isinstance(no_augmentation_sources, str) else no_augmentation_sources or ()
+        self.augmentation, self.no_augmentation_sources = augmentation, frozenset(plain)
         self._of_source: dict[str, np.ndarray] = {}
         if augment.wants_another(augmentation):
-            sources = {dataset.image_info[image_id]["source"] for image_id in dataset.image_ids}
-            self._of_source = {source: samples.image_ids_of_source(dataset, source) for source in sources}
+            self._of_source = _by_source(dataset)
         self.skipped: dict[int, str] = {}
         self._lock = threading.Lock()
         self._length = len(dataset.image_ids) if one_pass else None
@@ -295,13 +293,9 @@ class Batches:
     def _check_pixels(self, image: np.ndarray) -> None:
         """Refuse an image that the network cannot take."""
         channels = self.config.IMAGE_CHANNEL_COUNT
-        if image.ndim != 3 or image.shape[-1] != channels or image.dtype.kind not in "uifb":
-            raise ValueError(
-                f"load_image returned {image.dtype} of shape {image.shape}; numbers [height, width, {channels}] are expected "
-                f"(IMAGE_CHANNEL_COUNT = {channels}). Set dataset.channels = {channels} where it reads files, or convert it there."
-            )
-        if image.dtype.kind == "f" and not np.isfinite(image).all():
-            raise ValueError("The image holds values that are not finite (nan or infinite).")
+        images.require(
+            image, channels, "what load_image returned", f" Set dataset.channels = {channels} where it reads files, or convert it there."
+        )
 
     def note_skipped(self, skipped: dict[int, str]) -> None:
         """Note bad images that others have met, by id with their reasons."""
@@ -358,6 +352,12 @@ class Batches:
         if isinstance(sample, samples.Sample):
             return item
         return LabelledItem(*item, _pad(sample.attributes[chosen], config.MAX_GT_INSTANCES, 0))
+
+
+def _by_source(dataset: Dataset) -> dict[str, np.ndarray]:
+    """Return the image ids of each source."""
+    sources = {dataset.image_info[image_id]["source"] for image_id in dataset.image_ids}
+    return {source: samples.image_ids_of_source(dataset, source) for source in sources}
 
 
 def _choose(class_ids: np.ndarray, limit: int, rng: np.random.Generator) -> np.ndarray:

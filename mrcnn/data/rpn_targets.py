@@ -26,18 +26,10 @@ CROWD_LIMITS = {"ioa": 0.5, "iou": 0.001}
 
 
 def build(
-    anchors: np.ndarray,
-    gt_class_ids: np.ndarray,
-    gt_boxes: np.ndarray,
-    *,
-    num_anchors: int,
-    std_dev: Sequence[float],
-    forced_match_own_box: bool = True,
-    ignore_zero_overlap: bool = True,
-    sample: bool = True,
-    crowd_overlap: str = "ioa",
+    anchors: np.ndarray, gt_class_ids: np.ndarray, gt_boxes: np.ndarray, *, num_anchors: int, std_dev: Sequence[float],
+    forced_match_own_box: bool = True, ignore_zero_overlap: bool = True, sample: bool = True, crowd_overlap: str = "ioa",
     rng: np.random.Generator,
-) -> tuple[np.ndarray, np.ndarray]:
+) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
     """Label anchors and encode the positive ones.
 
     Args:
@@ -77,10 +69,7 @@ def build(
     rpn_match = np.zeros(len(anchors), np.int32)
     rpn_match[best_iou < NEGATIVE_IOU] = -1
     for crowd_box in crowd_boxes:
-        places, overlaps = grid.overlaps(crowd_box)
-        if crowd_overlap == "ioa":
-            overlaps = box_ops.ioa(grid.boxes[places], crowd_box)[:, 0]
-        inside = places[overlaps >= CROWD_LIMITS[crowd_overlap]]
+        inside = _inside(grid, crowd_box, crowd_overlap)
         rpn_match[inside] = np.maximum(rpn_match[inside], 0)
     rpn_match[forced | (best_iou >= POSITIVE_IOU)] = 1
     _drop_surplus(rpn_match, 1, num_anchors // 2 if sample else num_anchors, rng)
@@ -91,6 +80,14 @@ def build(
     positives = np.flatnonzero(rpn_match == 1)
     rpn_bbox[: len(positives)] = _encode(anchors[positives], gt_boxes[target[positives]]) / np.asarray(std_dev)
     return rpn_match, rpn_bbox
+
+
+def _inside(grid: _Columns, crowd_box: np.ndarray, crowd_overlap: str) -> np.ndarray:
+    """Return the places of the anchors that lie in a crowd."""
+    places, overlaps = grid.overlaps(crowd_box)
+    if crowd_overlap == "ioa":
+        overlaps = box_ops.ioa(grid.boxes[places], crowd_box)[:, 0]
+    return places[overlaps >= CROWD_LIMITS[crowd_overlap]]
 
 
 class _Columns:

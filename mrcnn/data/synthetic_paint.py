@@ -15,8 +15,6 @@ _SINES = [round(math.sin(math.radians(tenth / 10)) * 32768) / 32768 for tenth in
 TEXTURES = ("plain", "horizontal", "vertical", "diagonal", "checks", "dots", "noise", "gradient")
 Colour = tuple[int, int, int]
 
-BACKGROUNDS = ("studio", "bricks", "street", "foliage", "room", "panels")
-
 
 def sine(degrees: float) -> float:
     """Return the sine of an angle in degrees, rounded to tenths of a degree and to 2⁻¹⁵.
@@ -273,7 +271,7 @@ def _panels(dice: Dice, size: int, floor: int) -> np.ndarray:
 
 
 def background(dice: Dice, size: int) -> np.ndarray:
-    """Draw a backdrop of one of the kinds in BACKGROUNDS: [size, size, 3] uint8."""
+    """Draw a backdrop, one of a studio, bricks, a street, foliage, a room and panels: [size, size, 3] uint8."""
     floor = size * (66 + dice.below(22)) // 100
     painters = (_studio, _bricks, _street, _foliage, _room, _panels)
     return painters[dice.below(len(painters))](dice, size, floor)

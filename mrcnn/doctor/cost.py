@@ -144,7 +144,7 @@ def _nothing(*_: Any, **__: Any) -> None:
     """Neither saves nor loads: the network is thrown away."""
 
 
-def _sizes(tensors: Any, shape: tuple[int, int], rows: int) -> list[int]:
+def _sizes(tensors: Any, rows: int) -> list[int]:
     """Count the numbers of a layer's outputs for one image; a number of rows that is open is that of the mask head."""
     found = []
     for tensor in tensors if isinstance(tensors, list | tuple) else [tensors]:
@@ -168,13 +168,13 @@ def _operations(layer: Any, config: Config, shape: tuple[int, int], rows: int) -
         kernels = [math.prod(inner.kernel.shape) for inner in layer.layers if hasattr(inner, "kernel")]
         return 2.0 * sum(kernels) * _levels(config, shape)
     if isinstance(layer, layers.Conv2DTranspose):
-        return 2.0 * math.prod(layer.kernel.shape[:3]) * sum(_sizes(layer.input, shape, rows))
+        return 2.0 * math.prod(layer.kernel.shape[:3]) * sum(_sizes(layer.input, rows))
     if isinstance(layer, layers.DepthwiseConv2D):
-        return 2.0 * math.prod(layer.kernel.shape[:2]) * sum(_sizes(layer.output, shape, rows))
+        return 2.0 * math.prod(layer.kernel.shape[:2]) * sum(_sizes(layer.output, rows))
     if isinstance(layer, layers.SeparableConv2D):
-        return 2.0 * math.prod(layer.pointwise_kernel.shape[:3]) * sum(_sizes(layer.output, shape, rows))
+        return 2.0 * math.prod(layer.pointwise_kernel.shape[:3]) * sum(_sizes(layer.output, rows))
     if isinstance(layer, layers.Conv2D | layers.Dense):
-        return 2.0 * math.prod(layer.kernel.shape[:-1]) * sum(_sizes(layer.output, shape, rows))
+        return 2.0 * math.prod(layer.kernel.shape[:-1]) * sum(_sizes(layer.output, rows))
     return 0.0
 
 
@@ -193,9 +193,9 @@ def _kept(layer: Any, config: Config, shape: tuple[int, int], rows: int) -> floa
     kept = layers.Activation | layers.ReLU | layers.MaxPooling2D | layers.UpSampling2D | layers.ZeroPadding2D
     named = layer.name.startswith(("fpn_", "roi_align")) or layer.name == "input_image"
     if isinstance(layer, kept) or named or type(layer).__name__ == "PyramidROIAlign":
-        return width * float(sum(_sizes(layer.output, shape, rows)))
+        return width * float(sum(_sizes(layer.output, rows)))
     normalised = isinstance(layer, layers.BatchNormalization | layers.GroupNormalization)
-    return width * float(sum(_sizes(layer.input, shape, rows))) if normalised and not config.FOLD_BATCH_NORM else 0.0
+    return width * float(sum(_sizes(layer.input, rows))) if normalised and not config.FOLD_BATCH_NORM else 0.0
 
 
 def _rate() -> float:

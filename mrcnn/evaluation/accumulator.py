@@ -7,8 +7,8 @@ an image in one ranking, averaged over images) beside it.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -103,7 +103,7 @@ class APAccumulator:
         self,
         gt_class_ids: np.ndarray,
         detections: Mapping[str, np.ndarray],
-        gt_masks: np.ndarray | None = None,
+        gt_masks: np.ndarray | Sequence[dict[str, Any]] | None = None,
         gt_boxes: np.ndarray | None = None,
     ) -> None:
         """Match the detections of one image to its instances.
@@ -111,7 +111,7 @@ class APAccumulator:
         Args:
             gt_class_ids: [N] int; -k marks a crowd of class k. 0 is padding and ignored.
             detections: What detect() returned for this image.
-            gt_masks: [H, W, N] bool; given, masks decide.
+            gt_masks: [H, W, N] bool, or N COCO encodings; given, masks decide.
             gt_boxes: [N, (y1, x1, y2, x2)] pixels; given instead of gt_masks, boxes decide.
 
         Raises:
@@ -126,8 +126,7 @@ class APAccumulator:
         crowd = gt_class_ids < 0
         compatible = found["class_ids"][:, None] == np.abs(gt_class_ids)[None, :]  # [P, N]
         if gt_masks is not None:
-            gt_masks = np.asarray(gt_masks).astype(bool)[:, :, real]
-            overlaps = image_matching.compatible_overlaps(found, gt_masks, compatible, crowd)
+            overlaps = image_matching.compatible_overlaps(found, image_matching.chosen_masks(gt_masks, real), compatible, crowd)
         else:
             overlaps = box_overlaps(found["rois"], np.asarray(gt_boxes).reshape(-1, 4)[real], crowd)
         self._match(gt_class_ids, found["class_ids"], found["scores"], overlaps, compatible)
@@ -250,7 +249,7 @@ class APAccumulator:
         self,
         gt_class_ids: np.ndarray,
         found: results.Detections,
-        gt_masks: np.ndarray | None,
+        gt_masks: np.ndarray | Sequence[dict[str, Any]] | None,
         gt_boxes: np.ndarray | None,
     ) -> None:
         """Refuse ground truth or detections that cannot be counted."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -105,30 +106,31 @@ class AttributeAccumulator:
         return len(self._truth)
 
     def add(
-        self, gt_class_ids: np.ndarray, gt_attributes: np.ndarray, detections: Mapping[str, np.ndarray], gt_masks: np.ndarray
-    ) -> None:
+        self, gt_class_ids: np.ndarray, gt_attributes: np.ndarray, detections: Mapping[str, np.ndarray],
+        gt_masks: np.ndarray | Sequence[dict[str, Any]],
+    ) -> None:  # fmt: skip
         """Match the detections of one image to its instances, the most confident first, and keep what was said of these.
 
         Args:
             gt_class_ids: [N] int, negative for crowds, which are left out.
             gt_attributes: [N, A], 1 has, 0 has not, -1 unknown.
             detections: what detect() returned for this image, with `attributes` [P, A].
-            gt_masks: [H, W, N] bool.
+            gt_masks: [H, W, N] bool, or N COCO encodings.
 
         Raises:
             ValueError: the detections tell no or other attributes, or the arrays disagree in N.
         """
         found = results.Detections.from_mapping(detections)
-        class_ids, truth, masks = np.asarray(gt_class_ids).astype(np.int64), np.asarray(gt_attributes), np.asarray(gt_masks).astype(bool)
+        class_ids, truth, shape = np.asarray(gt_class_ids).astype(np.int64), np.asarray(gt_attributes), np.shape(gt_masks)
         truth = truth.reshape(len(class_ids), -1) if len(class_ids) else np.zeros((0, self.num_attributes), np.int8)
         told = None if found.attributes is None else found.attributes.shape
-        if told is None or told[1] != self.num_attributes or truth.shape[1] != self.num_attributes or masks.shape[2] != len(class_ids):
+        if told is None or told[1] != self.num_attributes or truth.shape[1] != self.num_attributes or shape[-1] != len(class_ids):
             raise ValueError(
                 f"gt_attributes [N, {self.num_attributes}], gt_masks [H, W, N] and detections with attributes [P, {self.num_attributes}] are "
-                f"expected; got {truth.shape}, {masks.shape} and {'none' if told is None else told}"
+                f"expected; got {truth.shape}, {shape} and {'none' if told is None else told}"
             )
         real = class_ids > 0
-        class_ids, truth, masks = class_ids[real], truth[real], masks[:, :, real]
+        class_ids, truth, masks = class_ids[real], truth[real], image_matching.chosen_masks(gt_masks, real)
         order = np.argsort(-found["scores"], kind="stable")
         compatible = found["class_ids"][:, None] == class_ids[None, :]
         overlaps = image_matching.compatible_overlaps(found, masks, compatible, np.zeros(len(class_ids), bool))

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -15,14 +15,17 @@ from mrcnn.results import Detections
 
 logger = logging.getLogger(__name__)
 
+Loaded = TypeVar("Loaded")
+
 
 class Truth(NamedTuple):
-    """An image [H, W, C] with its instances: encodings, class ids [N] int32."""
+    """An image [H, W, C] with its instances: encodings, class ids [N] int32; `real` [L] bool: which of those the data set lists are no padding."""
 
     image_id: int
     image: np.ndarray
     rles: list[dict[str, Any]]
     class_ids: np.ndarray
+    real: np.ndarray
 
 
 def from_dataset(
@@ -49,21 +52,43 @@ def from_dataset(
     ids = [int(i) for i in (dataset.image_ids if image_ids is None else image_ids)]
     if not ids:
         raise ValueError("The data set to judge has no images. Add some and call prepare().")
-    collected, batch = Collected(list(dataset.class_names)), []
-    for done, image_id in enumerate(ids, start=1):
-        try:
-            batch.append(load(dataset, image_id, channels))
-        except Exception as error:  # whatever a user's load_image or load_mask raises
-            _leave_out(collected, dataset, image_id, error)
-        if batch and (len(batch) == at_once or done == len(ids)):
+    collected = Collected(list(dataset.class_names))
+    for done, batch in batches(
+        lambda image_id: load(dataset, image_id, channels), ids, at_once, lambda image_id, error: _leave_out(collected, dataset, image_id, error)
+    ):
+        if batch:
             _judge(detect, dataset, batch, collected)
-            batch = []
-        if not batch:
-            progress(done, len(ids))
+        progress(done, len(ids))
     if not collected.images:
         reasons = "; ".join(f"{name}: {reason}" for name, reason in collected.left_out[:3])
         raise ValueError(f"None of the {len(ids)} images can be judged. The first reasons: {reasons}")
     return collected
+
+
+def batches(
+    load: Callable[[int], Loaded], image_ids: Sequence[int], at_once: int, left_out: Callable[[int, Exception], None]
+) -> Iterator[tuple[int, list[Loaded]]]:
+    """Load images one after the other, and yield how many are done with those that came since; none after a bad image that nobody waited with.
+
+    Args:
+        load: Of an image id.
+        image_ids: In this order.
+        at_once: Images in memory at a time.
+        left_out: Told of an image that could not be loaded, and why.
+
+    >>> [(done, batch) for done, batch in batches(lambda i: 6 // i, [1, 0, 2, 3], 2, lambda i, error: print(i, error))]
+    0 integer division or modulo by zero
+    [(3, [6, 3]), (4, [2])]
+    """
+    batch: list[Loaded] = []
+    for done, image_id in enumerate(image_ids, start=1):
+        try:
+            batch.append(load(int(image_id)))
+        except Exception as error:  # whatever a user's load_image or load_mask raises
+            left_out(int(image_id), error)
+        if not batch or len(batch) == at_once or done == len(image_ids):
+            yield done, batch
+            batch = []
 
 
 def _judge(detect: Callable, dataset: Any, batch: list[Truth], collected: Collected) -> None:
@@ -103,9 +128,9 @@ def load(dataset: Any, image_id: int, channels: int) -> Truth:
     masks, class_ids = found.masks, found.class_ids
     if len(class_ids) and found.shape != image.shape[:2]:
         raise ValueError(f"its masks are of {found.shape}, the image of {image.shape[:2]} pixels (height, width)")
-    real = np.flatnonzero(class_ids)  # 0 is padding
-    rles = rle.encode_coco(masks[:, :, real]) if isinstance(masks, np.ndarray) else [rle.checked_coco(masks[i]) for i in real]
-    return Truth(image_id, image, rles, class_ids[real])
+    real = class_ids != 0  # 0 is padding
+    rles = rle.encode_coco(masks[:, :, real]) if isinstance(masks, np.ndarray) else [rle.checked_coco(masks[i]) for i in np.flatnonzero(real)]
+    return Truth(image_id, image, rles, class_ids[real], real)
 
 
 def _beside(dataset: Any, truth: Truth, detections: Mapping[str, np.ndarray]) -> CollectedImage:

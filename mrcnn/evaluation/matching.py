@@ -6,6 +6,9 @@ Masks decide the former, boxes the latter. Greedy matching itself is in mrcnn.op
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 
 from mrcnn import results
@@ -13,18 +16,10 @@ from mrcnn.ops import boxes, masks, matching, rle
 
 
 def compute_matches(
-    gt_boxes: np.ndarray,
-    gt_class_ids: np.ndarray,
-    gt_masks: np.ndarray,
-    pred_boxes: np.ndarray,
-    pred_class_ids: np.ndarray,
-    pred_scores: np.ndarray,
-    pred_masks: np.ndarray,
-    iou_threshold: float = 0.5,
-    score_threshold: float = 0.0,
-    *,
-    original_behaviour: bool = False,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    gt_boxes: np.ndarray, gt_class_ids: np.ndarray, gt_masks: np.ndarray,
+    pred_boxes: np.ndarray, pred_class_ids: np.ndarray, pred_scores: np.ndarray, pred_masks: np.ndarray,
+    iou_threshold: float = 0.5, score_threshold: float = 0.0, *, original_behaviour: bool = False,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:  # fmt: skip
     """Match predictions to the instances of one image by the IoU of their masks, the most confident prediction first.
 
     A prediction takes the free instance of its class that it overlaps most. Rows whose box is all zero are padding and
@@ -61,9 +56,7 @@ def compute_matches(
     _, gt_class_ids, gt_masks = _without_padding("gt_", gt_boxes, gt_class_ids, gt_masks)
     pred_scores = np.asarray(pred_scores)
     if len(pred_scores) != len(pred_boxes):
-        raise ValueError(
-            f"pred_scores {pred_scores.shape} and pred_boxes {np.shape(pred_boxes)} differ in their number"
-        )
+        raise ValueError(f"pred_scores {pred_scores.shape} and pred_boxes {np.shape(pred_boxes)} differ in their number")
     real, pred_class_ids, pred_masks = _without_padding("pred_", pred_boxes, pred_class_ids, pred_masks)
     pred_scores = pred_scores[real]
 
@@ -128,7 +121,7 @@ def mask_overlaps(pred_masks: np.ndarray, gt_masks: np.ndarray) -> np.ndarray:
 
 
 def compatible_overlaps(
-    found: results.Detections, gt_masks: np.ndarray, compatible: np.ndarray, crowd: np.ndarray
+    found: results.Detections, gt_masks: np.ndarray | Sequence[dict[str, Any]], compatible: np.ndarray, crowd: np.ndarray
 ) -> np.ndarray:
     """Compute the overlap of the pairs that may match, and of no other.
 
@@ -136,7 +129,7 @@ def compatible_overlaps(
 
     Args:
         found: P predictions.
-        gt_masks: [H, W, N] bool.
+        gt_masks: [H, W, N] bool, or N COCO encodings.
         compatible: [P, N] bool, the pairs wanted.
         crowd: [N] bool. With a crowd the overlap is the share of the prediction inside it, as COCO has it, else the
             IoU.
@@ -150,10 +143,23 @@ def compatible_overlaps(
     overlaps = np.zeros(compatible.shape)
     if not overlaps.size:
         return overlaps
-    _check_sizes(found.image_shape, gt_masks.shape[:2])
+    planes = isinstance(gt_masks, np.ndarray)
+    _check_sizes(found.image_shape, gt_masks.shape[:2] if planes else gt_masks[0]["size"])
     if not compatible.any():
         return overlaps
-    return np.where(compatible, rle.iou_coco(found.rles, rle.encode_coco(gt_masks), crowd), 0)
+    return np.where(compatible, rle.iou_coco(found.rles, rle.encode_coco(gt_masks) if planes else gt_masks, crowd), 0)
+
+
+def chosen_masks(gt_masks: np.ndarray | Sequence[dict[str, Any]], rows: np.ndarray) -> np.ndarray | list[dict[str, Any]]:
+    """Return the masks of some instances.
+
+    Args:
+        gt_masks: [H, W, N] of 0 and 1, or N COCO encodings.
+        rows: [N] bool.
+    """
+    if isinstance(gt_masks, (list, tuple)) and all(isinstance(one, dict) for one in gt_masks):
+        return [gt_masks[i] for i in np.flatnonzero(rows)]
+    return np.asarray(gt_masks).astype(bool)[:, :, rows]
 
 
 def _check_sizes(pred_shape: tuple[int, ...], gt_shape: tuple[int, ...]) -> None:

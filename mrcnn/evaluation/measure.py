@@ -83,8 +83,7 @@ def _pixels(collected: Collected, cut: float | Mapping[int, float], progress: Ca
     """Count segments and pixels, both from one table an image."""
     progress("pixels")
     quality, classes = panoptic.Counts(collected.num_classes), semantic.Counts(collected.num_classes)
-    for image in collected.images:
-        table = segments.table(image, confusion.cuts(cut, image.class_ids))
+    for table in segments.tables(collected, cut, "Panoptic quality"):
         quality.add(table)
         classes.add(table)
     return quality, classes

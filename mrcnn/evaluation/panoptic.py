@@ -25,7 +25,6 @@ import numpy as np
 
 from mrcnn.evaluation import segments
 from mrcnn.evaluation.collected import Collected
-from mrcnn.evaluation.confusion import cuts
 from mrcnn.evaluation.segments import Table
 
 
@@ -148,11 +147,9 @@ def evaluate(collected: Collected, *, score: float | Mapping[int, float] = 0.5) 
         >>> found.pq == found.sq * found.rq, found.sq, round(found.rq, 3)
         (True, 1.0, 0.667)
     """
-    if not collected.has_masks:
-        raise ValueError("Panoptic quality needs masks of every instance and detection; these have boxes only.")
     counts = Counts(collected.num_classes)
-    for image in collected.images:
-        counts.add(segments.table(image, cuts(score, image.class_ids)))
+    for table in segments.tables(collected, score, "Panoptic quality"):
+        counts.add(table)
     return counts.result()
 
 

@@ -10,12 +10,13 @@ planes of an image are there for a moment, none a mask.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-from mrcnn.evaluation.collected import CollectedImage, Encoding
+from mrcnn.evaluation.collected import Collected, CollectedImage, Encoding
+from mrcnn.evaluation.confusion import cuts
 from mrcnn.ops import rle
 
 
@@ -33,6 +34,23 @@ class Table(NamedTuple):
     gt_class_ids: np.ndarray
     crowd: np.ndarray
     class_ids: np.ndarray
+
+
+def tables(collected: Collected, score: float | Mapping[int, float], purpose: str) -> Iterator[Table]:
+    """Yield the table of each image.
+
+    Args:
+        collected: Detections and truth, with masks.
+        score: Detections below count nowhere; one for all or {class id: score}.
+        purpose: What asks, for the message.
+
+    Raises:
+        ValueError: there are boxes only.
+    """
+    if not collected.has_masks:
+        raise ValueError(f"{purpose} needs masks of every instance and detection; these have boxes only.")
+    for image in collected.images:
+        yield table(image, cuts(score, image.class_ids))
 
 
 def table(image: CollectedImage, least: np.ndarray) -> Table:

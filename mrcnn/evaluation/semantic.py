@@ -17,7 +17,6 @@ import numpy as np
 
 from mrcnn.evaluation import segments
 from mrcnn.evaluation.collected import Collected
-from mrcnn.evaluation.confusion import cuts
 from mrcnn.evaluation.segments import Table
 
 
@@ -115,9 +114,7 @@ def evaluate(collected: Collected, *, score: float | Mapping[int, float] = 0.5) 
         >>> figures.pixel_accuracy, figures.mean_accuracy, figures.iou, figures.mean_iou, figures.frequency_weighted_iou
         (0.5, 0.5, {0: 0.0, 1: 0.5}, 0.25, 0.25)
     """
-    if not collected.has_masks:
-        raise ValueError("The figures of semantic segmentation need masks of every instance and detection; these have boxes only.")
     counts = Counts(collected.num_classes)
-    for image in collected.images:
-        counts.add(segments.table(image, cuts(score, image.class_ids)))
+    for table in segments.tables(collected, score, "Semantic segmentation"):
+        counts.add(table)
     return counts.result()

@@ -9,7 +9,6 @@ Source: weighted boxes fusion, Solovyev et al. 2021 (test-time augmentation is o
 """
 
 import copy
-import inspect
 from collections.abc import Sequence
 from typing import Any
 
@@ -19,6 +18,7 @@ from mrcnn import build
 from mrcnn.config import Config
 from mrcnn.data import images as data_images
 from mrcnn.inference import ensemble, predict
+from mrcnn.ops import waiting
 from mrcnn.results import Detections
 
 SCALED_MODES = ("square", "pad64", "crop")
@@ -56,7 +56,7 @@ class Augmented:
             raise ValueError(f"scales = {list(scales)} need a MaskRCNN; got {type(model).__name__}. Augment the model inside, or use the flip alone.")
         network = _network(model, others[0]) if others else None
         self._looks = [model.detect if config is model.config else predict.Predictor(network, config).detect for config in configs]
-        self._lazy = {"lazy_masks": True} if "lazy_masks" in inspect.signature(model.detect).parameters else {}
+        self._lazy = waiting.asked_of(model.detect)
 
     def detect(self, images: Sequence[np.ndarray], verbose: int = 0) -> list[Detections]:
         """Detect in all views and fuse; as `MaskRCNN.detect`, masks wait as run lengths until they are read."""

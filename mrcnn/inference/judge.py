@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import os
 import time
 from collections.abc import Mapping, Sequence
@@ -14,6 +13,7 @@ from mrcnn.evaluation.collected import Collected
 from mrcnn.evaluation.evaluation import Evaluation
 from mrcnn.inference import report
 from mrcnn.log import log
+from mrcnn.ops import waiting
 
 LOW_SCORE, MANY = 0.05, 100  # what detection has to give for AP to be COCO's
 QUIET_SECONDS = 30.0
@@ -61,7 +61,7 @@ def gather(model: Any, dataset: Any, *, image_ids: Sequence[int] | None = None, 
     config = model.config
     if dataset.num_classes != config.NUM_CLASSES:
         raise ValueError(f"The data set has {dataset.num_classes} classes, background included, the model NUM_CLASSES = {config.NUM_CLASSES}.")
-    lazy = {"lazy_masks": True} if "lazy_masks" in inspect.signature(model.detect).parameters else {}  # an override may not know it
+    lazy = waiting.asked_of(model.detect)
     progress = Progress() if verbose else lambda done, total: None
     return collect.from_dataset(
         lambda images: model.detect(images, verbose=0, **lazy), dataset, image_ids=image_ids, channels=config.IMAGE_CHANNEL_COUNT,

@@ -15,14 +15,13 @@ unites boxes by their intersection over the smaller one. Masks and the knowledge
 Memory: the photo, BATCH_SIZE tiles, and all masks as run lengths.
 """
 
-import inspect
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from mrcnn.data import images as data_images
-from mrcnn.ops import moved_rle, rle
+from mrcnn.ops import moved_rle, rle, waiting
 from mrcnn.ops.waiting import EncodedMasks
 from mrcnn.results import Detections
 
@@ -65,7 +64,7 @@ class Tiled:
             raise ValueError("whole=True needs photos made smaller, and IMAGE_RESIZE_MODE = 'none' takes them as they are. Pass whole=False.")
         self.model, self.config = model, config
         self.tile, self.overlap, self.whole, self.threshold = int(tile), overlap, whole, threshold
-        self._lazy = {"lazy_masks": True} if "lazy_masks" in inspect.signature(model.detect).parameters else {}
+        self._lazy = waiting.asked_of(model.detect)
 
     def detect(self, images: Sequence[np.ndarray], verbose: int = 0) -> list[Detections]:
         """Detect tile by tile and merge; as `MaskRCNN.detect`, masks wait as run lengths until they are read. A photo may have more detections

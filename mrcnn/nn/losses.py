@@ -78,21 +78,10 @@ def rpn_bbox_loss(target_bbox: Tensor, rpn_match: Tensor, rpn_bbox: Tensor) -> T
         Scalar float32.
     """
     positive = ops.squeeze(rpn_match, -1) == 1
-    if positive.shape[1] is None:  # sizes vary: the shape is known when the graph runs
-        indices, filled = _first_positive(positive, target_bbox.shape[1])
-    else:
-        indices, filled = nms.select(positive, target_bbox.shape[1])
+    indices, filled = nms.select(positive, target_bbox.shape[1])
     predictions = sampling.take_rows(ops.cast(rpn_bbox, "float32"), indices)
     chosen = ops.broadcast_to(ops.cast(filled, "float32")[..., None], ops.shape(predictions))
     return _mean_where(smooth_l1(ops.cast(target_bbox, "float32"), predictions), chosen)
-
-
-def _first_positive(positive: Tensor, size: int) -> tuple[Tensor, Tensor]:
-    count = ops.shape(positive)[1]
-    keys = ops.where(positive, count - ops.arange(count, dtype="int32"), 0)
-    keys = ops.concatenate([keys, ops.zeros((ops.shape(positive)[0], size), "int32")], axis=1)
-    values, indices = ops.top_k(keys, size)
-    return ops.where(values > 0, ops.cast(indices, "int32"), 0), values > 0
 
 
 def mrcnn_class_loss(

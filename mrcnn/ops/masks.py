@@ -173,21 +173,6 @@ def overlaps(masks1: np.ndarray, masks2: np.ndarray, *, undefined: float = 0.0) 
     return np.divide(intersection, union, out=np.full_like(union, undefined), where=union > 0)
 
 
-def not_empty(masks: np.ndarray) -> np.ndarray:
-    """Say which masks have a pixel.
-
-    Args:
-        masks: [H, W, N] bool or numbers.
-
-    Returns:
-        [N] bool.
-
-    >>> not_empty(np.array([[[0, 1]]])).tolist()
-    [False, True]
-    """
-    return np.asarray(masks).any(axis=0).any(axis=0)
-
-
 def _planes(masks: np.ndarray) -> np.ndarray:
     """Return masks [H, W, N] as [N, H, W]."""
     return np.moveaxis(masks, -1, 0)

@@ -161,16 +161,17 @@ def select(kept: Tensor, max_output: int) -> tuple[Tensor, Tensor]:
     """Indices of the first `max_output` kept rows.
 
     Args:
-        kept: [B, N] bool.
+        kept: [B, N] bool; N may be known only when the graph runs.
         max_output: Slots.
 
     Returns:
         indices [B, max_output] int32, rising, 0 where there is none, and filled [B, max_output] bool.
     """
-    count = kept.shape[1]
+    count = ops.shape(kept)[1]
     keys = ops.where(kept, count - ops.arange(count, dtype="int32"), 0)
-    if max_output > count:
-        keys = ops.pad(keys, ((0, 0), (0, max_output - count)))
+    missing = max_output if kept.shape[1] is None else max(0, max_output - count)
+    if missing:
+        keys = ops.pad(keys, ((0, 0), (0, missing)))
     values, indices = ops.top_k(keys, max_output)
     filled = values > 0
     return ops.where(filled, ops.cast(indices, "int32"), 0), filled

@@ -5,13 +5,23 @@ A hundred planes of a large photo are a gigabyte; these are kilobytes.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import inspect
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from mrcnn.ops import boxes as box_ops
 from mrcnn.ops import moved_rle, paste, rle
+
+
+def asked_of(detect: Callable[..., Any]) -> dict[str, bool]:
+    """Return the keyword that has a `detect` leave its masks waiting; nothing where it has none: an override of the user's may not.
+
+    >>> asked_of(lambda images, verbose=0, *, lazy_masks=False: []), asked_of(lambda images, verbose=0: [])
+    ({'lazy_masks': True}, {})
+    """
+    return {"lazy_masks": True} if "lazy_masks" in inspect.signature(detect).parameters else {}
 
 
 class SmallMasks(NamedTuple):

@@ -1,6 +1,5 @@
 """mAP after each epoch, computed from the checkpoint that the epoch wrote."""
 
-import inspect
 import logging
 import os
 import sys
@@ -13,10 +12,11 @@ import numpy as np
 
 from mrcnn import build
 from mrcnn.data import attributes as data_attributes
-from mrcnn.data import images, samples
+from mrcnn.evaluation import collect
 from mrcnn.evaluation.accumulator import APAccumulator, MeanAveragePrecision
 from mrcnn.evaluation.attributes import AttributeAccumulator
 from mrcnn.log import log
+from mrcnn.ops import waiting
 from mrcnn.training import average
 
 logger = logging.getLogger(__name__)
@@ -144,7 +144,7 @@ def measure(
     inference_model: Any, dataset: Any, image_ids: Sequence[int], progress: Callable[[int], None] = lambda done: None,
     accumulator: APAccumulator | None = None, attributes: AttributeAccumulator | None = None,
 ) -> MeanAveragePrecision:  # fmt: skip
-    """Detect on images of a data set, in batches, and measure the average precision at IoU 0.5 of the masks.
+    """Detect on images of a data set, in batches, and measure the average precision at IoU 0.5 of the masks, which are run lengths on both sides.
 
     An image that cannot be loaded or judged is logged with its reason and left out of the figure. At most BATCH_SIZE photos and their truth are in
     memory at a time; where molded sizes differ (modes pad64 and none), several times as many, from which `detect` makes batches of one size.
@@ -162,40 +162,28 @@ def measure(
     """
     config = inference_model.config
     accumulator = accumulator or APAccumulator(config.NUM_CLASSES)
-    lazy = {"lazy_masks": True} if "lazy_masks" in inspect.signature(inference_model.detect).parameters else {}  # an override may not know it
-    at_once = build.photos_at_once(config)
+    lazy = waiting.asked_of(inference_model.detect)
+    num_attributes = attributes.num_attributes if attributes else 0
     bad: list[str] = []
-    batch: list[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]] = []
-    for done, image_id in enumerate(image_ids, start=1):
-        try:
-            truth = load_truth(dataset, int(image_id), config.IMAGE_CHANNEL_COUNT)
-            batch.append((*truth, data_attributes.load(dataset, int(image_id), len(truth[2]), attributes.num_attributes if attributes else 0)))
-        except Exception as error:  # whatever a user's load_image or load_mask raises
-            bad.append(f"image {image_id}: {type(error).__name__}: {error}")
-            logger.warning("Left out of the mAP: %s", bad[-1])
-        if batch and (len(batch) == at_once or done == len(image_ids)):
-            found = inference_model.detect([image for image, *_ in batch], verbose=0, **lazy)
-            for (_, masks, class_ids, labels), detections in zip(batch, found, strict=True):
-                accumulator.add(class_ids, detections, gt_masks=masks)
-                if attributes is not None:
-                    attributes.add(class_ids, labels, detections, masks)
-            batch = []
-        if not batch:
-            progress(done)
+
+    def load(image_id: int) -> tuple[collect.Truth, np.ndarray]:
+        truth = collect.load(dataset, image_id, config.IMAGE_CHANNEL_COUNT)
+        return truth, data_attributes.load(dataset, image_id, len(truth.real), num_attributes)[truth.real]
+
+    def left_out(image_id: int, error: Exception) -> None:
+        bad.append(f"image {image_id}: {type(error).__name__}: {error}")
+        logger.warning("Left out of the mAP: %s", bad[-1])
+
+    for done, batch in collect.batches(load, image_ids, build.photos_at_once(config), left_out):
+        found = inference_model.detect([truth.image for truth, _ in batch], verbose=0, **lazy) if batch else []
+        for (truth, labels), detections in zip(batch, found, strict=True):
+            accumulator.add(truth.class_ids, detections, gt_masks=truth.rles)
+            if attributes is not None:
+                attributes.add(truth.class_ids, labels, detections, truth.rles)
+        progress(done)
     if len(bad) == len(image_ids):
         raise ValueError(f"None of the {len(bad)} images for the mAP can be used. The first reasons: {'; '.join(bad[:3])}")
     return accumulator.result()
-
-
-def load_truth(dataset: Any, image_id: int, num_channels: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Load an image [H, W, C], its masks [H, W, N] and class ids [N]."""
-    image = images.check(dataset.load_image(image_id), image_id, num_channels)
-    masks, class_ids = samples.load_instances(dataset, image_id)
-    if not len(class_ids):
-        masks = np.zeros((*image.shape[:2], 0), bool)
-    if masks.shape[:2] != image.shape[:2]:
-        raise ValueError(f"its masks are of {masks.shape[:2]}, the image of {image.shape[:2]} pixels")
-    return image, masks, class_ids
 
 
 def spread(image_ids: np.ndarray, limit: int | None) -> np.ndarray:

@@ -1,6 +1,5 @@
 """Pictures of detections beside the ground truth, for people who want to see what the figures mean."""
 
-import inspect
 import os
 import re
 from collections.abc import Sequence
@@ -10,7 +9,9 @@ import cv2
 import numpy as np
 
 from mrcnn import files
+from mrcnn.evaluation import collect
 from mrcnn.log import log
+from mrcnn.ops import rle, waiting
 from mrcnn.results import Detections
 from mrcnn.training import mean_average_precision
 from mrcnn.visualize import verdicts
@@ -59,17 +60,19 @@ def _draw_batch(inference_model: Any, dataset: Any, image_ids: list[int], epoch:
     truths = {}
     for image_id in image_ids:
         try:
-            truths[image_id] = mean_average_precision.load_truth(dataset, image_id, inference_model.config.IMAGE_CHANNEL_COUNT)
+            truths[image_id] = collect.load(dataset, image_id, inference_model.config.IMAGE_CHANNEL_COUNT)
         except Exception as error:  # whatever a user's load_image or load_mask raises
             log(f"No picture of image {image_id}: {type(error).__name__}: {error}")
     if not truths:
         return []
-    lazy = {"lazy_masks": True} if "lazy_masks" in inspect.signature(inference_model.detect).parameters else {}  # an override may not know it
-    results = inference_model.detect([image for image, _, _ in truths.values()], verbose=0, **lazy)
+    results = inference_model.detect([truth.image for truth in truths.values()], verbose=0, **waiting.asked_of(inference_model.detect))
     return [
-        draw(image, masks, class_ids, Detections.from_mapping(found), dataset.class_names, _name(dataset, image_id), epoch)
-        for (image_id, (image, masks, class_ids)), found in zip(truths.items(), results, strict=True)
-    ]
+        draw(
+            truth.image, rle.decode_coco(truth.rles, truth.image.shape[:2]), truth.class_ids, Detections.from_mapping(found), dataset.class_names,
+            _name(dataset, image_id), epoch,
+        )
+        for (image_id, truth), found in zip(truths.items(), results, strict=True)
+    ]  # fmt: skip
 
 
 def draw(

@@ -19,6 +19,7 @@ from mrcnn.training.keeper import Checkpoint, EpochDone, Keeper, StageOver
 from mrcnn.training.leaving import Leaving, Left
 from mrcnn.training.mean_average_precision import MeanAveragePrecisionCallback
 from mrcnn.training.rates import Rates
+from mrcnn.training.runs import Run
 from mrcnn.training.state import State
 
 
@@ -108,20 +109,16 @@ def fit(
     """
     own = list(custom_callbacks or ())
     of_map = [c for c in own if isinstance(c, MeanAveragePrecisionCallback)]
-    others = [c for c in own if not isinstance(c, MeanAveragePrecisionCallback)]
+    users = [*of_map, *(c for c in own if c not in of_map)]
     epoch, step = keeper.run.epoch, train.first_step
     waits = [feed.interrupt for feed in (train, validation) if feed is not None]
     done, leaving = EpochDone(keeper), Leaving(keeper, deadline, step, train.steps, None if more else epochs, waits)
     owed = bool(getattr(history, "epoch", None))  # epochs of a stage before
-    keeper.begin(model, rates, [*of_map, *others], step)
-    after = [
-        average.SaveAverage(keeper.run.checkpoint_path), *of_map, *others, callbacks.CsvLog(os.path.join(keeper.run.log_dir, metrics.FILE)),
-        *callbacks.tensorboard(keeper.run.log_dir), callbacks.SkippedImages(train.batches, validation and validation.batches),
-        Figures() if history is None else history, keep := recorder.Recorder(model, train, validation, keeper.run, epochs, own, leaving, more, owed),
-    ]  # fmt: skip
+    keeper.begin(model, rates, users, step)
+    keep = recorder.Recorder(model, train, validation, keeper.run, epochs, own, leaving, more, owed)
+    after = _after_checkpoint(keeper.run, users, train, validation, Figures() if history is None else history, keep)
     leaving.reserve = keep.pictures_take
-    finite = guard.NonFinite(train.batches.dataset, train.batches.config.ON_NON_FINITE, step)
-    order = [rates, finite, Checkpoint(keeper), *after, done, leaving]
+    order = [rates, guard.NonFinite(train.batches.dataset, train.batches.config.ON_NON_FINITE, step), Checkpoint(keeper), *after, done, leaving]
     if resume is not None:
         for callback in of_map:
             callback.recall(state.figures(keeper.run.log_dir))
@@ -142,6 +139,16 @@ def fit(
     for callback in order:  # Keras' fit was left in its middle: nobody has told them of its end
         callback.on_train_end(None)
     return leaving
+
+
+def _after_checkpoint(
+    run: Run, users: Sequence[keras.callbacks.Callback], train: Feed, validation: Feed | None, *last: keras.callbacks.Callback
+) -> list[keras.callbacks.Callback]:
+    """Return the callbacks that an epoch's checkpoint is written for, in their order."""
+    return [
+        average.SaveAverage(run.checkpoint_path), *users, callbacks.CsvLog(os.path.join(run.log_dir, metrics.FILE)),
+        *callbacks.tensorboard(run.log_dir), callbacks.SkippedImages(train.batches, validation and validation.batches), *last,
+    ]  # fmt: skip
 
 
 class Figures(keras.callbacks.History):

@@ -71,15 +71,12 @@ def display_differences(
         image,
         np.concatenate([gt_box, pred_box]),
         np.concatenate([gt_mask > 0.5, pred_mask > 0.5], axis=2),
-        np.concatenate([gt_class_id, pred_class_id]),
-        class_names,
+        np.concatenate([gt_class_id, pred_class_id]), class_names,
         title=title or "Ground truth and detections\nground truth green, prediction red, caption: score / IoU",
-        ax=ax,
-        show_mask=show_mask,
-        show_bbox=show_box,
+        ax=ax, show_mask=show_mask, show_bbox=show_box,
         colors=[GT_COLOR] * len(gt_box) + [PREDICTION_COLOR] * len(pred_box),
         captions=[""] * len(gt_box) + captions,
-    )
+    )  # fmt: skip
 
 
 def _planes(masks: np.ndarray, image: np.ndarray, num: int) -> np.ndarray:

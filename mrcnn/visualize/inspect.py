@@ -106,14 +106,8 @@ def draw_boxes(
     masks = masks.planes() if isinstance(masks, WAITING) else masks
     if boxes is None and refined_boxes is None:
         raise ValueError("draw_boxes needs boxes or refined_boxes (or both), got neither")
-    counts = {
-        "boxes": boxes, "refined_boxes": refined_boxes, "captions": captions, "visibilities": visibilities,
-        "masks": None if masks is None else np.moveaxis(np.asarray(masks), -1, 0),
-    }  # fmt: skip
-    counts = {name: len(part) for name, part in counts.items() if part is not None}
-    if len(set(counts.values())) != 1:
-        raise ValueError(f"the arguments must agree in the number of boxes, got {counts}")
-    num = next(iter(counts.values()))
+    planes = None if masks is None else np.moveaxis(np.asarray(masks), -1, 0)
+    num = _agreed(boxes=boxes, refined_boxes=refined_boxes, captions=captions, visibilities=visibilities, masks=planes)
     colors = palette.random_colors(num, seed=0)
     photo = palette.as_rgb(image)
     ax, new = figures.photo_axes(ax, (12, 12), photo.shape, title)
@@ -138,6 +132,14 @@ def draw_boxes(
             labels.append(figures.Label(place[1], place[0], str(captions[i]), color))
     figures.write(ax, labels)
     return figures.finish(ax.figure, new)
+
+
+def _agreed(**parts: Sequence[object] | np.ndarray | None) -> int:
+    """Return the number of boxes that the arguments given are for."""
+    counts = {name: len(part) for name, part in parts.items() if part is not None}
+    if len(set(counts.values())) != 1:
+        raise ValueError(f"the arguments must agree in the number of boxes, got {counts}")
+    return next(iter(counts.values()))
 
 
 def display_top_masks(

@@ -78,20 +78,10 @@ def display_images(
 
 
 def display_instances(
-    image: np.ndarray,
-    boxes: np.ndarray,
-    masks: np.ndarray,
-    class_ids: np.ndarray,
-    class_names: Sequence[str],
-    scores: np.ndarray | None = None,
-    title: str = "",
-    figsize: tuple[float, float] = (16, 16),
-    ax: Axes | None = None,
-    show_mask: bool = True,
-    show_bbox: bool = True,
-    colors: Sequence[palette.Color] | None = None,
-    captions: Sequence[str] | None = None,
-) -> Figure | None:
+    image: np.ndarray, boxes: np.ndarray, masks: np.ndarray, class_ids: np.ndarray, class_names: Sequence[str], scores: np.ndarray | None = None,
+    title: str = "", figsize: tuple[float, float] = (16, 16), ax: Axes | None = None, show_mask: bool = True, show_bbox: bool = True,
+    colors: Sequence[palette.Color] | None = None, captions: Sequence[str] | None = None,
+) -> Figure | None:  # fmt: skip
     """Show an image with the masks, boxes, classes and scores of its instances.
 
     Args:
@@ -116,8 +106,7 @@ def display_instances(
     Raises:
         ValueError: The arguments differ in the number of instances, or masks and image in size.
     """
-    boxes, class_ids = np.asarray(boxes), np.asarray(class_ids)
-    num = len(boxes)
+    boxes, class_ids, num = np.asarray(boxes), np.asarray(class_ids), len(boxes)
     show_mask = show_mask and masks is not None
     masks = np.zeros((*np.shape(image)[:2], num), bool) if masks is None else figures.masks_of(masks, np.shape(image), num)
     colors = palette.random_colors(num, seed=0) if colors is None else [palette.named(color) for color in colors[:num]]
@@ -128,22 +117,27 @@ def display_instances(
         logger.warning("No instances to display")
         title = f"{title}\n{_NONE}".strip()
     drawn = [i for i in range(num) if np.any(boxes[i])]
-    if show_mask:
-        for i in drawn:
-            mask = figures.plane(masks, i)
-            palette.apply_mask(photo, mask, colors[i])
-            figures.draw_outline(ax, mask, colors[i])
+    for i in drawn if show_mask else ():
+        mask = figures.plane(masks, i)
+        palette.apply_mask(photo, mask, colors[i])
+        figures.draw_outline(ax, mask, colors[i])
     figures.draw_photo(ax, photo, title)
     for i in drawn if show_bbox else ():
         figures.draw_rectangle(ax, boxes[i], colors[i], style="--", alpha=0.7)
-    labels = []
-    for i in drawn:
-        caption = figures.class_label(class_names, class_ids[i]) if captions is None else captions[i]
-        if captions is None and scores is not None and scores[i] is not None:
-            caption = f"{caption} {scores[i]:.3f}"
-        labels.append(figures.Label(boxes[i][1], boxes[i][0], "" if caption is None else str(caption), colors[i]))
+    texts = [_caption(i, class_ids, class_names, scores, captions) for i in drawn]
+    labels = [figures.Label(boxes[i][1], boxes[i][0], text, colors[i]) for i, text in zip(drawn, texts, strict=True)]
     figures.write(ax, labels)  # text last: nothing covers it
     return figures.finish(ax.figure, new)
+
+
+def _caption(
+    i: int, class_ids: np.ndarray, class_names: Sequence[str], scores: np.ndarray | None, captions: Sequence[str] | None
+) -> str:  # fmt: skip
+    """Return what is written on an instance: its own text, or its class with its score."""
+    if captions is not None:
+        return "" if captions[i] is None else str(captions[i])
+    label = str(figures.class_label(class_names, class_ids[i]))
+    return label if scores is None or scores[i] is None else f"{label} {scores[i]:.3f}"
 
 
 def draw_box(image: np.ndarray, box: Sequence[int], color: Sequence[int]) -> np.ndarray:

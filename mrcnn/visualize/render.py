@@ -20,20 +20,11 @@ LEAST_FONT_SCALE = 0.25  # smaller letters are no letters
 
 
 def draw_instances(
-    image: np.ndarray,
-    detections: Mapping[str, np.ndarray],
-    class_names: Sequence[str] | Mapping[int, str],
-    *,
-    colors: Sequence[palette.Color] | None = None,
-    captions: Sequence[str] | None = None,
-    track_ids: Sequence[int] | None = None,
-    alpha: float = 0.45,
-    show_masks: bool = True,
-    show_boxes: bool = True,
-    show_captions: bool = True,
-    show_scores: bool = True,
+    image: np.ndarray, detections: Mapping[str, np.ndarray], class_names: Sequence[str] | Mapping[int, str], *,
+    colors: Sequence[palette.Color] | None = None, captions: Sequence[str] | None = None, track_ids: Sequence[int] | None = None,
+    alpha: float = 0.45, show_masks: bool = True, show_boxes: bool = True, show_captions: bool = True, show_scores: bool = True,
     enlarge: int = 1,
-) -> np.ndarray:
+) -> np.ndarray:  # fmt: skip
     """Draw masks, boxes, classes and confidences over an image.
 
     Args:
@@ -74,10 +65,7 @@ def draw_instances(
         for part, color in sorted(zip(cut_out(found), pixels, strict=True), key=lambda pair: -np.count_nonzero(pair[0].mask)):
             draw_mask(photo, part, color, alpha, pen, enlarge)
     if show_boxes:
-        sides = np.maximum(rois[:, 2:] - rois[:, :2], 0)
-        for i in np.argsort(-sides.prod(axis=1), kind="stable").tolist():
-            y1, x1, y2, x2 = rois[i].tolist()
-            cv2.rectangle(photo, (x1, y1), (max(x1, x2 - 1), max(y1, y2 - 1)), pixels[i], pen.line)
+        _draw_boxes(photo, rois, pixels, pen.line)
     if show_captions:
         texts = _captions(found, class_names, track_ids, show_scores) if captions is None else captions
         taken: list[tuple[int, int, int, int]] = []
@@ -85,6 +73,14 @@ def draw_instances(
             if texts[i]:
                 write(photo, str(texts[i]), rois[i].tolist(), pixels[i], pen, taken)
     return photo
+
+
+def _draw_boxes(photo: np.ndarray, rois: np.ndarray, pixels: Sequence[tuple[int, ...]], line: int) -> None:
+    """Draw boxes, the largest first."""
+    sides = np.maximum(rois[:, 2:] - rois[:, :2], 0)
+    for i in np.argsort(-sides.prod(axis=1), kind="stable").tolist():
+        y1, x1, y2, x2 = rois[i].tolist()
+        cv2.rectangle(photo, (x1, y1), (max(x1, x2 - 1), max(y1, y2 - 1)), pixels[i], line)
 
 
 def _check(found: results.Detections, photo: np.ndarray, enlarge: int, **parts: Sequence[object] | None) -> None:

@@ -10,6 +10,7 @@ from small_detections import detections, squares
 from mrcnn import results
 from mrcnn.evaluation import precision
 from mrcnn.evaluation.accumulator import APAccumulator
+from mrcnn.ops import rle
 
 EXPECTED = pathlib.Path(__file__).resolve().parents[3] / "shared" / "data" / "expected" / "coco_eval_fake100"
 
@@ -41,6 +42,16 @@ def test_three_images_by_hand(masks_decide):
     assert result.num_instances == {1: 3, 2: 1, 3: 0}
     assert result.num_predictions == {1: 3, 2: 2, 3: 0}
     assert result.num_images == 3
+
+
+def test_run_lengths_count_as_their_planes():
+    rng, planes, encodings = np.random.default_rng(3), APAccumulator(num_classes=4), APAccumulator(num_classes=4)
+    for i in range(8):
+        ids, masks, found = random_image(rng, i)
+        ids[:1] = 0  # padding
+        planes.add(ids, found, gt_masks=masks)
+        encodings.add(ids, found, gt_masks=rle.encode_coco(masks))
+    assert encodings.result() == planes.result() and encodings.result().map > 0
 
 
 def test_the_historic_figure_is_the_mean_over_images():

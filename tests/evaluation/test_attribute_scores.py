@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from mrcnn.evaluation.attributes import AttributeAccumulator
+from mrcnn.ops import rle
 from mrcnn.results import Detections
 
 
@@ -35,6 +36,13 @@ def test_figures_by_hand():
     assert scores.majority_f1.tolist() == pytest.approx([4 / 5, 0]) and scores.always_f1.tolist() == pytest.approx([4 / 6, 2 / 3])
     assert (scores.num_found, scores.num_instances) == (4, 4)
     assert scores.mean("f1") == pytest.approx(0.2)
+
+
+def test_run_lengths_count_as_their_planes():
+    gathered = [AttributeAccumulator(1), AttributeAccumulator(1)]
+    for one, truth in zip(gathered, (squares(3), rle.encode_coco(squares(3))), strict=True):
+        one.add([1, -1, 2], [[1], [0], [1]], found([1, 1, 2], [[0.9], [0.9], [0.2]]), truth)
+    assert gathered[0].result().f1.tolist() == gathered[1].result().f1.tolist() == [pytest.approx(2 / 3)]
 
 
 def test_only_what_was_found_counts_and_crowds_never():

@@ -9,6 +9,7 @@ from tiny import Squares, TinyConfig
 
 from mrcnn.evaluation import collect
 from mrcnn.inference import judge, report
+from mrcnn.ops import rle
 from mrcnn.results import Detections
 from mrcnn.training import mean_average_precision
 
@@ -46,6 +47,19 @@ def test_the_figure_is_that_of_the_map_after_each_epoch():
     result = mean_average_precision.measure(Finder(), dataset, dataset.image_ids)
     assert evaluation.average_precision[0] == result
     assert 0.5 < result.map < 1  # some discs hide a part of a square
+
+
+def test_run_lengths_of_a_data_set_stay_such_for_the_map():
+    class WithRles(Squares):
+        def load_mask(self, image_id):
+            raise AssertionError("planes were asked for")
+
+        def load_rles(self, image_id):
+            masks, class_ids = self.instances(image_id)
+            return rle.encode_coco(masks), class_ids
+
+    of_rles, of_planes = (mean_average_precision.measure(Finder(), dataset(9, empty=4), range(9)) for dataset in (WithRles, Squares))
+    assert of_rles == of_planes
 
 
 def test_batches_are_those_of_the_network_and_progress_is_said(capsys):

@@ -5,12 +5,12 @@ import numpy as np
 import pytest
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
+from small_scene import NAMES, scene
 
 from mrcnn import results, visualize
 from mrcnn.ops import rle
 from mrcnn.visualize import figures
 
-NAMES = ["BG", "shirt", "shoe"]
 CONTRACT = {
     "display_images": "images, titles=None, cols=4, cmap=None, norm=None, interpolation=None",
     "apply_mask": "image, mask, color, alpha=0.5",
@@ -27,16 +27,6 @@ CONTRACT = {
     "display_table": "table",
     "display_weight_stats": "model",
 }
-
-
-def scene(num=2):
-    """A gray 20 × 30 image with two squares, a shirt and a shoe."""
-    image = np.full((20, 30, 3), 128, np.uint8)
-    boxes = np.array([[2, 3, 8, 9], [10, 15, 18, 27]], np.int32)[:num]
-    masks = np.zeros((20, 30, num), bool)
-    for i, (y1, x1, y2, x2) in enumerate(boxes):
-        masks[y1:y2, x1:x2, i] = True
-    return image, boxes, masks, np.array([1, 2], np.int32)[:num]
 
 
 def texts(figure):
@@ -306,78 +296,6 @@ def test_weight_stats_tell_shape_range_and_dead_kernels(capsys):
     ]
 
 
-def detections(num=2):
-    _, boxes, masks, ids = scene(num)
-    return results.Detections(boxes, ids, np.array([0.9, 0.0])[:num], masks)
-
-
-def test_drawn_masks_change_the_pixels_inside_and_no_other():
-    image = scene()[0]
-    drawn = visualize.draw_instances(image, detections(), NAMES, show_boxes=False, show_captions=False)
-    assert drawn.dtype == np.uint8
-    np.testing.assert_array_equal((drawn != 128).any(axis=2), detections()["masks"].any(axis=2))
-    assert (image == 128).all()
-
-
-def test_a_class_is_drawn_in_the_same_colour_in_every_picture():
-    found = detections()
-    plain = {"show_boxes": False, "show_captions": False}
-    both = visualize.draw_instances(scene()[0], found, NAMES, **plain)
-    alone = visualize.draw_instances(scene()[0], found.select([1]), NAMES, **plain)
-    inside = found["masks"][:, :, 1]
-    np.testing.assert_array_equal(both[inside], alone[inside])
-    assert (both[5, 6] != both[14, 20]).any()
-
-
-def test_boxes_are_drawn_around_and_captions_on_plates():
-    image = np.full((200, 300, 3), 128, np.uint8)
-    found = results.Detections([[50, 60, 150, 200]], [1], [0.5], np.zeros((200, 300, 1), bool))
-    red = [(1.0, 0.0, 0.0)]
-    boxed = visualize.draw_instances(image, found, NAMES, colors=red, show_captions=False)
-    rows, columns = np.nonzero((boxed != 128).any(axis=2))
-    assert (rows.min(), rows.max(), columns.min(), columns.max()) == (50, 149, 60, 199)
-    captioned = visualize.draw_instances(image, found, NAMES, colors=red, show_boxes=False)
-    rows, columns = np.nonzero((captioned == (255, 0, 0)).all(axis=2))
-    assert 30 < rows.min() and rows.max() < 50 and columns.min() == 60
-
-
-def test_captions_of_one_place_do_not_cover_each_other():
-    image = np.full((200, 300, 3), 128, np.uint8)
-    found = results.Detections([[50, 60, 150, 200]] * 2, [1, 2], [0.5, 0.4], np.zeros((200, 300, 2), bool))
-    one = visualize.draw_instances(image, found.select([0]), NAMES, show_boxes=False)
-    both = visualize.draw_instances(image, found, NAMES, show_boxes=False)
-    plate = (one != 128).any(axis=2)
-    np.testing.assert_array_equal(both[plate], one[plate])
-    assert (both != 128).any(axis=2).sum() > 1.5 * plate.sum()
-
-
-def test_a_small_image_can_be_enlarged():
-    drawn = visualize.draw_instances(scene()[0], detections(), NAMES, enlarge=4)
-    assert drawn.shape == (80, 120, 3)
-
-
-@pytest.mark.parametrize("shape", [(1, 1), (3, 40), (40, 3)])
-def test_tiny_images_can_be_drawn_on(shape):
-    found = results.Detections([[0, 0, *shape]], [1], [1.0], np.ones((*shape, 1), bool))
-    assert visualize.draw_instances(np.zeros((*shape, 3), np.uint8), found, ["BG", "Hütchen"]).shape == (*shape, 3)
-
-
-def test_no_detections_leave_the_photo():
-    image = scene()[0]
-    np.testing.assert_array_equal(visualize.draw_instances(image, results.Detections.empty(20, 30), NAMES), image)
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"colors": [(1, 0, 0)]}, "1 colors for 2"),
-        ({"enlarge": 0}, "enlarge"),
-        ({"image": np.zeros((9, 9, 3))}, "masks are"),
-    ],
-)
-def test_what_cannot_be_drawn_is_refused(options, message):
-    with pytest.raises(ValueError, match=message):
-        visualize.draw_instances(**{"image": scene()[0], "detections": detections(), "class_names": NAMES, **options})
 
 
 # --- What users pass -----------------------------------------------------------------------------------------------------
@@ -458,7 +376,7 @@ def test_colours_may_be_names():
     drawn = [shown_image(visualize.display_instances(image, boxes, masks, ids, NAMES, colors=way)) for way in ways]
     np.testing.assert_array_equal(*drawn)
     with pytest.raises(ValueError, match="nored"):
-        visualize.draw_instances(image, detections(), NAMES, colors=["nored", "red"])
+        visualize.draw_instances(image, results.Detections(boxes, ids, np.array([0.9, 0.0]), masks), NAMES, colors=["nored", "red"])
 
 
 def test_boxes_that_are_no_numbers_are_refused_and_huge_ones_drawn():
@@ -474,106 +392,3 @@ def test_a_crowd_is_named_as_one():
     image, boxes, masks, _ = scene(1)
     assert texts(visualize.display_instances(image, boxes, masks, [-2], NAMES)) == ["shoe (crowd)"]
     assert figures.class_label({3: "hat"}, -3) == "hat (crowd)"
-
-
-@pytest.mark.parametrize(("shape", "panels"), [((5, 6), 1), ((5, 6, 3), 1), ((2, 5, 6), 2), ((2, 5, 6, 3), 2)])
-def test_one_image_or_a_stack_of_them(shape, panels):
-    assert sum(len(ax.images) for ax in visualize.display_images(np.zeros(shape)).axes) == panels
-
-
-def test_no_images_are_an_empty_figure_and_no_image_is_refused():
-    assert not any(ax.images for ax in visualize.display_images([]).axes)
-    with pytest.raises(ValueError, match="an image is"):
-        visualize.display_images([np.zeros(7)])
-
-
-def test_colours_beyond_their_range_are_bytes():
-    shown = np.asarray(visualize.display_images([np.full((4, 5, 3), 200.0)]).axes[0].images[0].get_array())
-    assert shown.dtype == np.uint8 and (shown == 200).all()
-
-
-def test_long_titles_are_wrapped_and_panels_fill_the_figure():
-    figure = visualize.display_images([np.zeros((40, 60, 3))] * 8, ["a long title of many words " * 4] * 8)
-    figure.canvas.draw()
-    first, second = (ax.title.get_window_extent() for ax in figure.axes[:2])
-    assert first.x1 < second.x0
-    assert figure.axes[4].title.get_window_extent().y1 < figure.axes[0].get_window_extent().y0
-    assert sum(ax.get_window_extent().width for ax in figure.axes[:4]) > 0.95 * figure.bbox.width
-
-
-# --- Where labels stand --------------------------------------------------------------------------------------------------
-
-
-def extents(figure):
-    figure.canvas.draw()
-    return [text.get_bbox_patch().get_window_extent() for text in figure.axes[0].texts]
-
-
-def meet(one, other):
-    return one.x0 < other.x1 - 1 and other.x0 < one.x1 - 1 and one.y0 < other.y1 - 1 and other.y0 < one.y1 - 1
-
-
-@pytest.mark.parametrize("size", [(480, 640), (200, 900)])
-def test_labels_stay_on_the_photo_and_off_each_other(size):
-    height, width = size
-    boxes = [[0, 0, 30, 30], [0, width - 20, 60, width], [height - 9, 5, height, 40], *[[100, 50 + i, 150, 300] for i in range(6)]]
-    names = ["BG", "a class with a long name"]
-    figure = visualize.display_instances(np.zeros((*size, 3), np.uint8), boxes, np.zeros((*size, 9), bool), np.ones(9, int), names, scores=np.ones(9))
-    frame, plates = figure.axes[0].get_window_extent(), extents(figure)
-    for number, plate in enumerate(plates):
-        assert frame.x0 - 1 <= plate.x0 and plate.x1 <= frame.x1 + 1 and frame.y0 - 1 <= plate.y0 and plate.y1 <= frame.y1 + 1
-        assert not any(meet(plate, other) for other in plates[:number])
-
-
-def test_a_figure_has_the_proportions_of_its_photo():
-    image, boxes, masks, ids = np.zeros((100, 400, 3), np.uint8), [[1, 1, 50, 50]], np.zeros((100, 400, 1)), [1]
-    width, height = visualize.display_instances(image, boxes, masks, ids, NAMES).get_size_inches()
-    assert width == 16 and 4 <= height < 4.2
-    width, height = visualize.display_instances(image, boxes, masks, ids, NAMES, title="two\nlines", figsize=(4, 4)).get_size_inches()
-    assert width == 4 and 1.5 < height < 2.8
-
-
-# --- Video ---------------------------------------------------------------------------------------------------------------
-
-
-def waiting():
-    """Two detections whose masks wait, one reaching outside the image."""
-    y, x = np.mgrid[:8, :8] - 3.5
-    small = np.stack([np.hypot(y, x) < 3.6, np.abs(y) < 2]).astype(np.float32)
-    boxes = np.array([[10, 10, 40, 50], [30, 40, 80, 130]])
-    return results.Detections([[10, 10, 40, 50], [30, 40, 60, 100]], [1, 2], [0.9, 0.8], results.SmallMasks(small, boxes, (60, 100)))
-
-
-def test_masks_that_wait_are_drawn_alike_and_go_on_waiting():
-    image, found = np.full((60, 100, 3), 90, np.uint8), waiting()
-    drawn = visualize.draw_instances(image, found, NAMES)
-    assert not found.pasted
-    assert found["masks"].any(axis=(0, 1)).all()
-    np.testing.assert_array_equal(drawn, visualize.draw_instances(image, found, NAMES))
-
-
-def test_a_track_keeps_its_colour_whatever_its_class():
-    image, found = np.full((60, 100, 3), 90, np.uint8), waiting()
-    plain = {"show_captions": False, "show_boxes": False}
-    before = visualize.draw_instances(image, found.select([0]), NAMES, track_ids=[7], **plain)
-    found["class_ids"][0] = 2
-    after = visualize.draw_instances(image, found, NAMES, track_ids=[7, 3], **plain)
-    inside = found["masks"][:, :, 0] & ~found["masks"][:, :, 1]
-    np.testing.assert_array_equal(before[inside], after[inside])
-    with pytest.raises(ValueError, match="1 track_ids for 2"):
-        visualize.draw_instances(image, found, NAMES, track_ids=[1])
-
-
-def test_captions_name_class_track_and_score_or_what_was_given(monkeypatch):
-    written, image = [], np.zeros((60, 100, 3), np.uint8)
-    monkeypatch.setattr(visualize.render, "write", lambda photo, text, *rest: written.append(text))
-    for options in ({}, {"track_ids": [4, 5]}, {"show_scores": False}, {"captions": ["left", ""]}):
-        visualize.draw_instances(image, waiting(), NAMES, **options)
-    assert written == ["shirt 0.90", "shoe 0.80", "shirt #4 0.90", "shoe #5 0.80", "shirt", "shoe", "left"]
-
-
-def test_a_long_name_on_a_narrow_image_is_written_smaller():
-    image = np.full((200, 110, 3), 128, np.uint8)
-    found = results.Detections([[100, 5, 180, 80]], [1], [0.5], np.zeros((200, 110, 1), bool))
-    drawn = visualize.draw_instances(image, found, ["BG", "a long name"], show_boxes=False, colors=[(1, 1, 1)])
-    assert (drawn < 60).any() and (drawn[:, -1] > 100).all()  # dark letters, none of them cut

@@ -53,7 +53,7 @@ def read(path: str, report: Report, attribute: str | None = None, class_name: st
         prefix = _nested(content, "_via_settings", "core", "default_filepath") or ""
     attribute = _attribute(found, attribute, path)
     photos = [
-        Photo(name, name, None, list(_instances(regions, name, attribute, class_name, path, report)), path) for name, regions in found
+        Photo(name, name, None, list(_instances(regions, attribute, class_name, path, report)), path) for name, regions in found
     ]
     if not photos:
         raise ValueError(f"{path} describes no image: {EXPECTED} is expected.")
@@ -142,7 +142,7 @@ def _attribute(found: list[tuple[str, list[_Region]]], asked: str | None, path: 
 
 
 def _instances(
-    regions: list[_Region], name: str, attribute: str | None, class_name: str, path: str, report: Report
+    regions: list[_Region], attribute: str | None, class_name: str, path: str, report: Report
 ) -> Iterator[Instance]:
     for region in regions:
         if isinstance(region.kind, str) and region.kind in NO_AREA:
