@@ -248,6 +248,38 @@ def proposals(w: Walk) -> Figure:
     return figure
 
 
+def targets_of_rois(w: Walk) -> Figure:
+    """The sampled rois with their objects, and the masks that the positive ones should answer."""
+    config = w.config
+    layer = DetectionTargets(config.TRAIN_ROIS_PER_IMAGE, config.ROI_POSITIVE_RATIO, config.MASK_SHAPE, config.BBOX_STD_DEV, use_mini_mask=False)
+    truth = box_ops.normalize(w.boxes, w.frame.network_shape).astype(np.float32)
+    rois, class_ids, deltas, masks = (
+        np.asarray(part)[0] for part in layer([w.inside["rois"][None], w.class_ids[None].astype(np.int32), truth[None], w.masks[None]])
+    )
+    positive = np.flatnonzero(class_ids > 0)
+    negative = np.flatnonzero((class_ids == 0) & rois.any(axis=1))
+    figure = plt.figure(figsize=(10, 4.1), layout="constrained")
+    left, right = figure.subfigures(1, 2, width_ratios=(0.31, 0.69))
+    ax = left.subplots()
+    _boxes(ax, w, w.frame.to_photo(rois[negative]), ["dimgray"] * len(negative), f"{len(positive)} positive rois, {len(negative)} negative", ":")
+    of_roi = colors.random_colors(len(positive), seed=3)
+    moved = utils.apply_box_deltas(rois[positive], deltas[positive] * config.BBOX_STD_DEV)
+    for before, after, color in zip(w.frame.to_photo(rois[positive]), w.frame.to_photo(moved), of_roi, strict=True):
+        figures.draw_rectangle(ax, before, color, ":", 1)
+        figures.draw_rectangle(ax, after, color, "-", 1)
+        ax.plot([before[1], after[1]], [before[0], after[0]], color=color, linewidth=1)
+    shown = positive[:10]
+    grid = right.subplots(2, 5)
+    for ax in grid.flat[len(shown) :]:
+        ax.axis("off")
+    for ax, i, color in zip(grid.flat, shown, of_roi, strict=False):
+        ax.set(xticks=[], yticks=[])
+        ax.imshow(masks[i], cmap="gray", vmin=0, vmax=1)
+        ax.set_title(NAMES[class_ids[i]], fontsize=10, color=[0.7 * c for c in color])
+    right.suptitle(f"class and mask ({masks.shape[1]} × {masks.shape[2]}) that the positive ones should answer", fontsize=11)
+    return figure
+
+
 def cutting(w: Walk) -> Figure:
     """Level of a roi by its size; the samples that RoIAlign takes; what comes out."""
     figure, axes = _row(3, 3.7, widths=(1.1, 1.1, 1))
@@ -282,38 +314,6 @@ def cutting(w: Walk) -> Figure:
     axes[2].imshow(np.abs(w.inside["cut"][row]).mean(axis=-1), cmap="viridis")
     axes[2].set(xticks=[], yticks=[])
     axes[2].set_title(f"cut out: {pool} × {pool} × {feature.shape[-1]}")
-    return figure
-
-
-def targets_of_rois(w: Walk) -> Figure:
-    """The sampled rois with their objects, and the masks that the positive ones should answer."""
-    config = w.config
-    layer = DetectionTargets(config.TRAIN_ROIS_PER_IMAGE, config.ROI_POSITIVE_RATIO, config.MASK_SHAPE, config.BBOX_STD_DEV, use_mini_mask=False)
-    truth = box_ops.normalize(w.boxes, w.frame.network_shape).astype(np.float32)
-    rois, class_ids, deltas, masks = (
-        np.asarray(part)[0] for part in layer([w.inside["rois"][None], w.class_ids[None].astype(np.int32), truth[None], w.masks[None]])
-    )
-    positive = np.flatnonzero(class_ids > 0)
-    negative = np.flatnonzero((class_ids == 0) & rois.any(axis=1))
-    figure = plt.figure(figsize=(10, 4.1), layout="constrained")
-    left, right = figure.subfigures(1, 2, width_ratios=(0.31, 0.69))
-    ax = left.subplots()
-    _boxes(ax, w, w.frame.to_photo(rois[negative]), ["dimgray"] * len(negative), f"{len(positive)} positive rois, {len(negative)} negative", ":")
-    of_roi = colors.random_colors(len(positive), seed=3)
-    moved = utils.apply_box_deltas(rois[positive], deltas[positive] * config.BBOX_STD_DEV)
-    for before, after, color in zip(w.frame.to_photo(rois[positive]), w.frame.to_photo(moved), of_roi, strict=True):
-        figures.draw_rectangle(ax, before, color, ":", 1)
-        figures.draw_rectangle(ax, after, color, "-", 1)
-        ax.plot([before[1], after[1]], [before[0], after[0]], color=color, linewidth=1)
-    shown = positive[:10]
-    grid = right.subplots(2, 5)
-    for ax in grid.flat[len(shown) :]:
-        ax.axis("off")
-    for ax, i, color in zip(grid.flat, shown, of_roi, strict=False):
-        ax.set(xticks=[], yticks=[])
-        ax.imshow(masks[i], cmap="gray", vmin=0, vmax=1)
-        ax.set_title(NAMES[class_ids[i]], fontsize=10, color=[0.7 * c for c in color])
-    right.suptitle(f"class and mask ({masks.shape[1]} × {masks.shape[2]}) that the positive ones should answer", fontsize=11)
     return figure
 
 
@@ -389,7 +389,7 @@ def pasting(w: Walk) -> Figure:
 
 PICTURES: dict[str, Callable[[Walk], Figure]] = {
     "01_molding": molding, "02_pyramid": pyramid, "03_anchors": anchors, "04_rpn_targets": targets_of_anchors, "05_rpn_scores": scores,
-    "06_proposals": proposals, "07_roi_align": cutting, "08_detection_targets": targets_of_rois, "09_heads": heads, "10_detections": choosing,
+    "06_proposals": proposals, "07_detection_targets": targets_of_rois, "08_roi_align": cutting, "09_heads": heads, "10_detections": choosing,
     "11_masks": pasting,
 }  # fmt: skip
 
