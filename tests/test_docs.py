@@ -1,5 +1,6 @@
-"""The pages name what is there: files, headings, functions, parameters."""
+"""The pages name what is there (files, headings, functions, parameters), and the public names have docstrings."""
 
+import ast
 import re
 from pathlib import Path
 
@@ -78,6 +79,15 @@ def test_pictures_of_how_it_works_are_small_and_all_shown():
     files = sorted((ROOT / "docs" / "images" / "how_it_works").iterdir())
     assert {file.name for file in files} == shown
     assert max(file.stat().st_size for file in files) <= 120_000
+
+
+def test_every_public_function_and_class_says_what_it_does():
+    silent = []
+    for path in sorted((ROOT / "mrcnn").rglob("*.py")):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        public = [node for node in tree.body if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_")]
+        silent += [f"{path.relative_to(ROOT)}: {getattr(node, 'name', 'module')}" for node in (tree, *public) if not ast.get_docstring(node)]
+    assert silent == []
 
 
 @pytest.mark.slow
