@@ -129,7 +129,7 @@ class MaskRCNN:
         return path
 
     def get_imagenet_weights(self) -> str:
-        """Download Keras' ImageNet weights of the configured backbone, unless they are there. Returns their path."""
+        """Download Keras' ImageNet weights of the backbone, unless they are there; returns their path. ValueError for a BACKBONE of your own."""
         if callable(self.config.BACKBONE):
             raise ValueError("There are no ImageNet weights for a BACKBONE of your own. Load them in the callable, or start with weights 'none'.")
         return imagenet.fetch(self.config.BACKBONE)
@@ -342,7 +342,7 @@ class MaskRCNN:
         return judge.evaluate(self, dataset, output=output, verbose=verbose, **how)
 
     def detect_molded(self, molded_images: Sequence[np.ndarray], image_metas: Sequence[np.ndarray], verbose: int = 0) -> list[Detections]:
-        """Detect on molded images of one size; boxes and masks are in their pixels. Arguments as `mold_inputs` returns them."""
+        """Detect on molded images [B, H, W, C] with their metas [B, 12 + K], as `mold_inputs` returns them; boxes and masks are in their pixels."""
         self._require_inference()
         return self._predictor.detect_molded(np.asarray(molded_images, np.float32), np.asarray(image_metas), verbose)
 
@@ -357,7 +357,7 @@ class MaskRCNN:
     def unmold_detections(
         self, detections: np.ndarray, mrcnn_mask: np.ndarray, original_image_shape: Sequence[int], image_shape: Sequence[int], window: Sequence[int]
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """See `inference.predict.unmold_detections`."""
+        """One image's answers on the photo: boxes [N, 4] pixels, class ids, scores, masks [H, W, N]; see `inference.predict.unmold_detections`."""
         return predict.unmold_detections(detections, mrcnn_mask, original_image_shape, image_shape, window)
 
     def get_anchors(self, image_shape: Sequence[int]) -> np.ndarray:
@@ -366,6 +366,7 @@ class MaskRCNN:
 
     @property
     def anchors(self) -> np.ndarray | None:
+        """[A, (y1, x1, y2, x2)] pixels of the molded image that was last detected on; None before."""
         return self._predictor.pixel_anchors
 
     def _require_inference(self) -> None:
@@ -389,7 +390,7 @@ class MaskRCNN:
     def run_graph(
         self, images: Sequence[np.ndarray], outputs: Sequence[tuple[str, Any]], image_metas: np.ndarray | None = None
     ) -> dict[str, np.ndarray]:
-        """Compute inner tensors of the network for images; see `inference.inspect.run_graph`."""
+        """Values by name of (name, tensor) pairs, for images; with image_metas the images are molded. See `inference.inspect.run_graph`."""
         if image_metas is None:
             molded, image_metas, _ = self.mold_inputs(images)
         else:

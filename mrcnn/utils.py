@@ -64,7 +64,7 @@ __all__ = [
 
 
 def batch_slice(inputs: Any, graph_fn: Callable[..., Any], batch_size: int, names: Sequence[str] | None = None) -> Any:
-    """Run a function of one image on each image of a batch, and stack the results. See `legacy.graphs.batch_slice`."""
+    """Run a function of one image on each image of a batch [B, …], and stack the results. See `legacy.graphs.batch_slice`."""
     from mrcnn.legacy import graphs
 
     return graphs.batch_slice(inputs, graph_fn, batch_size, names)

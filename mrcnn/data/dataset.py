@@ -125,7 +125,7 @@ class Dataset:
 
     @property
     def image_ids(self) -> np.ndarray:
-        """Ids of all images, 0…num_images - 1."""
+        """[num_images] int: ids of all images, 0…num_images - 1."""
         return self._image_ids
 
     def map_source_class_id(self, source_class_id: str) -> int:

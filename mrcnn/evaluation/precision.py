@@ -93,7 +93,8 @@ def compute_ap_range(
     """Compute the mean of one image's average precision over several IoU thresholds.
 
     Args:
-        gt_box, gt_class_id, gt_mask, pred_box, pred_class_id, pred_score, pred_mask: As in `compute_ap`.
+        gt_box, gt_class_id, gt_mask: [N, 4], [N], [H, W, N], as in `compute_ap`.
+        pred_box, pred_class_id, pred_score, pred_mask: [P, 4], [P], [P], [H, W, P], likewise.
         iou_thresholds: Any sequence or array of thresholds. None: 0.5, 0.55 … 0.95.
         verbose: 1 prints a line for each threshold and one for the mean.
         original_behaviour: As in `compute_ap`.

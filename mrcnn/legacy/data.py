@@ -87,7 +87,10 @@ def generate_random_rois(image_shape: Sequence[int], count: int, gt_class_ids: n
 def build_detection_targets(
     rpn_rois: np.ndarray, gt_class_ids: np.ndarray, gt_boxes: np.ndarray, gt_masks: np.ndarray, config: Config
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Choose rois and build the targets of the heads; see `legacy.detection_targets.build`."""
+    """Choose R of rois [P, 4] in pixels, and what the heads should answer: rois [R, 4], class_ids [R], deltas [R, K, 4], masks [R, h, w, K].
+
+    See `legacy.detection_targets.build`, also for the arguments' shapes.
+    """
     return detection_targets.build(rpn_rois, gt_class_ids, gt_boxes, gt_masks, config, _global_rng())
 
 

@@ -106,7 +106,10 @@ def fpn_classifier_graph(
     rois: Tensor, feature_maps: list[Tensor], image_meta: Tensor, pool_size: int, num_classes: int, train_bn: bool | None = True,
     fc_layers_size: int = 1024,
 ) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
-    """Class and box head on [P2, P3, P4, P5]; see `nn.box_head.build`, where fc_layers_size is `width`."""
+    """Class and box head for rois [B, R, 4] on [P2, P3, P4, P5]: logits and probabilities [B, R, K], deltas [B, R, K, 4].
+
+    See `nn.box_head.build`, where fc_layers_size is `width`.
+    """
     return box_head.build(
         rois, list(feature_maps), image_meta, pool_size=pool_size, num_classes=num_classes, train_bn=train_bn, width=fc_layers_size
     )
@@ -115,5 +118,5 @@ def fpn_classifier_graph(
 def build_fpn_mask_graph(
     rois: Tensor, feature_maps: list[Tensor], image_meta: Tensor, pool_size: int, num_classes: int, train_bn: bool | None = True
 ) -> Tensor:
-    """Mask head on [P2, P3, P4, P5]; see `nn.mask_head.build`."""
+    """Mask head for rois [B, R, 4] on [P2, P3, P4, P5]: [B, R, 2 * pool_size, 2 * pool_size, K] from 0 to 1. See `nn.mask_head.build`."""
     return mask_head.build(rois, None, list(feature_maps), image_meta, pool_size=pool_size, num_classes=num_classes, train_bn=train_bn)

@@ -19,7 +19,7 @@ EPSILON = 1e-7  # probabilities are kept this far from 0 and 1
 
 
 def smooth_l1(targets: Tensor, predictions: Tensor) -> Tensor:
-    """0.5 d² below |d| = 1, |d| - 0.5 above, element by element."""
+    """0.5 d² below |d| = 1, |d| - 0.5 above, element by element, in the shape of both […]. Source: Fast R-CNN, equation 3."""
     difference = ops.abs(targets - predictions)
     return ops.where(difference < 1.0, 0.5 * difference * difference, difference - 0.5)
 

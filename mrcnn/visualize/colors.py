@@ -35,7 +35,7 @@ def random_colors(N: int, bright: bool = True, seed: int | None = None) -> list[
 
 
 def class_color(class_id: int) -> tuple[float, float, float]:
-    """Return the colour of a class, the same in every picture. Small ids differ most; after 64 colours repeat."""
+    """Return (red, green, blue) of a class, each from 0 to 1, the same in every picture. Small ids differ most; after 64 colours repeat."""
     return _class_colors()[int(class_id) % NUM_CLASS_COLORS]
 
 

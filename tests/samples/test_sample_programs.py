@@ -1,9 +1,7 @@
-"""What all samples have in common: they start from any folder, at once, and their READMEs name commands that parse."""
+"""What all samples have in common: they start from any folder, at once."""
 
 import argparse
 import os
-import re
-import shlex
 import subprocess
 import sys
 
@@ -11,14 +9,10 @@ import pytest
 import reference_cases
 
 from samples import program
-from samples.balloon import balloon
-from samples.coco import coco
-from samples.nucleus import nucleus
 from samples.shapes import shapes
 
 FOLDER = reference_cases.ROOT / "samples"
 NAMES = ("balloon", "coco", "fashion", "nucleus", "shapes")
-PARSERS = {"balloon": balloon._parser, "coco": coco._parser, "nucleus": nucleus._parser, "shapes": shapes._parser}
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -30,7 +24,7 @@ def test_a_program_starts_from_its_own_folder_and_loads_no_tensorflow(name):
     assert done.stdout.startswith("usage:") and done.stdout.endswith("0 False\n"), done.stderr
 
 
-@pytest.mark.parametrize("name", [*PARSERS, "fashion"])
+@pytest.mark.parametrize("name", NAMES)
 def test_a_sample_is_imported_by_a_script_elsewhere(name, tmp_path):
     """By its place under samples/, and as the original's notebooks do, from its own folder."""
     (tmp_path / "by_place.py").write_text(f"import sys\nsys.path.append({str(FOLDER.parent)!r})\nfrom samples.{name} import {name}\n{name}.main")
@@ -44,15 +38,6 @@ def test_a_program_runs_from_the_repositorys_root(tmp_path):
     words = ["samples/balloon/balloon.py", "train", "--dataset", str(tmp_path / "none"), "--weights", "none"]
     done = subprocess.run([sys.executable, *words], cwd=reference_cases.ROOT, capture_output=True, text=True, timeout=200)
     assert done.returncode == 1 and done.stderr.startswith("balloon.py train: Data set folder not found")
-
-
-@pytest.mark.parametrize("name", PARSERS)
-def test_the_commands_of_a_readme_parse(name):
-    text = (FOLDER / name / "README.md").read_text().replace("\\\n", " ")
-    commands = re.findall(rf"^    python samples/{name}/{name}\.py (.*)$", text, re.M)
-    assert commands
-    for command in commands:
-        PARSERS[name]().parse_args(shlex.split(command, comments=True))
 
 
 def test_words_of_the_command_line_are_checked():
