@@ -40,7 +40,7 @@ class Run:
         network = self.model.keras_model
         network.run_eagerly = keras.backend.backend() == "tensorflow"  # one step each: tracing would cost more than it saves
         outputs, targets = self.probe(self.inputs, training=True)
-        seen = {"trainable": [n for n, v in self.variables() if v.trainable], "l2": float(network.l2())}
+        seen = {"trainable": [n for n, v in self.variables() if v.trainable], "l2": float(keras.ops.convert_to_numpy(network.l2()))}
         seen["outputs"] = [keras.ops.convert_to_numpy(o) for o in outputs]
         seen["targets"] = {name: keras.ops.convert_to_numpy(t) for name, t in targets.items()}
         seen["gradients"] = self.record_gradients(network)
