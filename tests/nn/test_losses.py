@@ -119,6 +119,13 @@ def test_class_loss_counts_rois_whose_predicted_class_the_images_source_knows():
     assert value(losses.mrcnn_class_loss, CLASS_IDS, LOGITS, active) == pytest.approx(np.mean(costs), rel=1e-5)
 
 
+def test_class_loss_asks_whether_the_predicted_class_is_known_not_the_targets():
+    """Of a source without class 2: the first roi is taken for a 2 and is a 1, the second is taken for a 1 and is a 2."""
+    logits = np.float32([[[0, 0, 3], [0, 3, 0]]])
+    found = value(losses.mrcnn_class_loss, np.int32([[1, 2]]), logits, np.int32([[1, 1, 0]]))
+    assert found == pytest.approx(cross_entropy(logits[0, 1], 2), rel=1e-5)
+
+
 def test_class_loss_of_the_original_takes_the_first_images_classes_for_all():
     active = np.int32([[1, 1, 0], [1, 1, 1]])
     costs = [cross_entropy(LOGITS[0, 0], 1), cross_entropy(LOGITS[0, 1], 0), cross_entropy(LOGITS[1, 1], 0)]

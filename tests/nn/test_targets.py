@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from backend_tools import arrays, compiled
+from backend_tools import arrays, compiled, gradient
 from keras import ops
 
 from mrcnn.nn import targets
@@ -169,6 +169,17 @@ def test_validation_is_constant_and_training_varies_but_repeats_from_its_seed():
         np.testing.assert_array_equal(still[0], other)
     different = run(proposals, [[1, 2]], boxes, training=True, layer=targets.DetectionTargets(**options, seed=4))[0]
     assert not np.array_equal(different, series[0][0])
+
+
+@portable
+@pytest.mark.parametrize("output", [0, 2])
+def test_no_gradient_of_rois_or_deltas_reaches_the_proposals_unless_it_is_asked_for(output):
+    """The rois are the proposals, so their sum has a gradient of 1; a target is a constant (Girshick 2015, section 2.3)."""
+    inputs = [ops.convert_to_tensor(v) for v in (np.int32([[1]]), np.float32([[GT_BOX]]), np.ones((1, 8, 8, 1), bool))]
+    for stop in (True, False):
+        layer = targets.DetectionTargets(4, 0.5, (4, 4), STD_DEV, True, stop_gradient=stop)
+        found = gradient(lambda x, layer=layer: ops.sum(layer([x, *inputs], training=False)[output]), np.float32([[NEAR, FAR]]))[0]
+        assert found.any() != stop
 
 
 def test_images_of_a_batch_do_not_mix():
