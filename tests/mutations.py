@@ -51,7 +51,7 @@ class Mutation(NamedTuple):
         file: Path within the repository.
         old: Text that occurs once in `file`.
         new: What a tired engineer would have written.
-        tests: Test files that ought to fail.
+        tests: Test files that ought to notice; tests by name (file::test) where a file takes long.
     """
 
     name: str
@@ -145,7 +145,10 @@ def _in_child(root: Path, tests: list[str], told: Path, said: Path, first_only: 
         import pytest
 
         seen = _Seen()
-        pytest.main(["-q", "-p", "pytest_timeout", "-p", "no:cacheprovider", "-m", SELECTION, *["-x"] * first_only, *tests], plugins=[seen])
+        pytest.main(
+            ["-q", "-p", "pytest_timeout", "-p", "no:cacheprovider", "-m", SELECTION, *["-x"] * first_only, *tests],
+            plugins=[seen],
+        )
         importlib.import_module("mrcnn")  # not another one than the copy's
         if not str(sys.modules["mrcnn"].__file__).startswith(str(root)):
             raise RuntimeError(f"mrcnn came from {sys.modules['mrcnn'].__file__}, not from {root}.")

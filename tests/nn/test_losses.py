@@ -244,3 +244,9 @@ def test_loss_and_gradient_are_zero_where_nothing_contributes(name):
         return loss(*[prediction if i == place else ops.convert_to_tensor(v) for i, v in enumerate(inputs)])
 
     np.testing.assert_array_equal(gradient(of_prediction, inputs[place])[0], np.zeros(inputs[place].shape))
+
+
+def test_mask_loss_layer_pairs_masks_with_the_first_rois():
+    """Three rois, masks of the first one alone, which is a 1."""
+    inputs = [np.ones((1, 1, 1, 1), "float32"), np.int32([[1, 2, 2]]), np.float32([[[[[0.5, 0.8, 0.3]]]]])]
+    assert float(arrays(losses.MrcnnMaskLoss()([ops.convert_to_tensor(v) for v in inputs]))[0]) == pytest.approx(-math.log(0.8), rel=1e-5)

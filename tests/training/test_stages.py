@@ -91,6 +91,11 @@ def test_each_step_gets_its_rate():
     assert played(stage)[0] == pytest.approx([stage.rate(step, 2) for step in range(4)], rel=1e-6)
 
 
+def test_a_stage_that_begins_late_in_the_run_counts_its_own_steps():
+    stage = Stage("all", 0.1, 2, Schedule("cosine"))
+    assert played(stage, start=3)[0] == pytest.approx(played(stage)[0], rel=1e-6)
+
+
 def test_fit_that_begins_inside_an_epoch_goes_on_with_its_step():
     stage = Stage("all", 0.1, 2, Schedule("cosine"))
     assert played(stage, first_step=1)[0] == pytest.approx([stage.rate(step, 2) for step in (1, 2, 3)], rel=1e-6)
