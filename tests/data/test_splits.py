@@ -125,6 +125,10 @@ def test_no_fold_is_empty_whatever_the_groups(seed):
     assert set(splits.assign(counts, splits.fold_sizes(40, 5), seed, groups)) == set(range(5))
 
 
+def test_sizes_of_folds_add_up_and_differ_by_one_at_most():
+    assert splits.fold_sizes(10, 3) == [4, 3, 3] and splits.fold_sizes(9, 3) == [3, 3, 3] and splits.fold_sizes(2, 3) == [1, 1, 0]
+
+
 def test_folds_are_data_sets_that_share_out_all_images():
     dataset = Labelled([[1], [2], [1, 2], [], [1], [2]], 2)
     folds = splits.kfold(dataset, 3)
