@@ -223,6 +223,7 @@ def test_l2_by_hand(divided):
     model = tiny_network.network("training", WEIGHT_DECAY=0.01, WEIGHT_DECAY_DIVIDED_BY_SIZE=divided)
     for layer in model.layers:
         layer.trainable = layer.name in ("fpn_c2p2", "mrcnn_class_bn1")
+    model.get_layer("mrcnn_class_bn1").beta.assign(np.full(8, 5.0))
     layer = model.get_layer("fpn_c2p2")  # kernel [1, 1, 4, 8], bias [8]
     layer.set_weights([np.full((1, 1, 4, 8), 2.0), np.full(8, 3.0)])
     expected = 0.01 * (4 + 9) if divided else 0.005 * (32 * 4 + 8 * 9)
