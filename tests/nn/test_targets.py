@@ -60,6 +60,15 @@ def test_mask_is_cut_by_the_roi(use_mini_mask):
 
 
 @portable
+def test_mask_of_a_wide_box_is_cut_by_its_own_width():
+    """A box four times as wide as high, its left half mask; the roi leaves out its left quarter, so the mask ends after a third of it."""
+    masks = np.zeros((1, 64, 64, 1), bool)
+    masks[0, :, :32, 0] = True
+    part = run([[[0.25, 0.25, 0.5, 1.0]]], [[1]], [[[0.25, 0.0, 0.5, 1.0]]], masks, mask_shape=(8, 8))[3][0, 0]
+    assert part[:, :3].all() and not part[:, 3:].any()
+
+
+@portable
 def test_roi_is_assigned_to_the_instance_it_overlaps_most():
     boxes = [[0.0, 0.0, 0.5, 0.5], [0.0, 0.1, 0.5, 0.6]]
     _, class_ids, _, _ = run([[[0.0, 0.09, 0.5, 0.59]]], [[1, 2]], [boxes])
