@@ -56,6 +56,11 @@ def test_warmup_rises_to_the_rate_and_the_cosine_falls_to_nothing():
     assert rates[1:] == sorted(rates[1:], reverse=True) and rates[4] == pytest.approx(0.05) and rates[7] < 0.005
 
 
+def test_the_rate_falls_with_the_first_step_after_its_epoch():
+    stage = Stage("all", 1.0, 3, Schedule("step", milestones=(1, 2)))
+    assert [stage.rate(step, 2) for step in range(6)] == pytest.approx([1, 1, 0.1, 0.1, 0.01, 0.01])
+
+
 def test_keras_schedule_is_asked_with_the_step_of_the_stage():
     stage = Stage("all", keras.optimizers.schedules.PiecewiseConstantDecay([2], [0.5, 0.25]), 2)
     assert [stage.rate(step, 3) for step in (0, 2, 3)] == [0.5, 0.5, 0.25]
