@@ -186,6 +186,18 @@ def test_every_layer_that_decodes_boxes_has_the_limit_of_log_dh(limit):
     assert found == [limit] * 3  # proposals twice, detections
 
 
+def test_deviations_of_the_rpn_and_of_the_head_reach_their_own_layers():
+    own, head = np.array([0.1, 0.2, 0.3, 0.4]), np.array([0.5, 0.6, 0.7, 0.8])
+    found = {}
+    for mode in ("training", "inference"):
+        layers = tiny_network.network(mode, RPN_BBOX_STD_DEV=own, BBOX_STD_DEV=head).layers
+        found |= {(mode, layer.name): layer.std_dev for layer in layers if hasattr(layer, "std_dev")}
+    assert found == {
+        ("training", "ROI"): own.tolist(), ("training", "proposal_targets"): head.tolist(),
+        ("inference", "ROI"): own.tolist(), ("inference", "mrcnn_detection"): head.tolist(),
+    }  # fmt: skip
+
+
 @pytest.mark.parametrize(("decay_biases", "expected"), [(None, 0.005 * (32 * 4 + 8 * 9)), (True, 0.005 * (32 * 4 + 8 * 9)), (False, 0.005 * 32 * 4)])
 def test_l2_takes_biases_by_choice_and_by_default_as_the_original(decay_biases, expected):
     model = tiny_network.network("training", WEIGHT_DECAY=0.01, WEIGHT_DECAY_BIASES=decay_biases)
@@ -211,6 +223,7 @@ def test_l2_by_hand(divided):
     model = tiny_network.network("training", WEIGHT_DECAY=0.01, WEIGHT_DECAY_DIVIDED_BY_SIZE=divided)
     for layer in model.layers:
         layer.trainable = layer.name in ("fpn_c2p2", "mrcnn_class_bn1")
+    model.get_layer("mrcnn_class_bn1").beta.assign(np.full(8, 5.0))
     layer = model.get_layer("fpn_c2p2")  # kernel [1, 1, 4, 8], bias [8]
     layer.set_weights([np.full((1, 1, 4, 8), 2.0), np.full(8, 3.0)])
     expected = 0.01 * (4 + 9) if divided else 0.005 * (32 * 4 + 8 * 9)

@@ -363,14 +363,14 @@ def _by_source(dataset: Dataset) -> dict[str, np.ndarray]:
 def _choose(class_ids: np.ndarray, limit: int, rng: np.random.Generator) -> np.ndarray:
     """Return the places [<= limit] of the instances that the network sees, a random subset where there are more.
 
-    Crowds stay (up to half of the places): without one, the rois inside it would train as background.
+    Crowds stay (up to half of the places, and what instances leave free): without one, the rois inside it would train as background.
     """
     places = np.arange(len(class_ids))
     if len(places) <= limit:
         return places
-    crowds = np.flatnonzero(class_ids < 0)[: limit // 2]
-    others = np.setdiff1d(places, crowds)
-    return np.sort(np.concatenate([crowds, rng.choice(others, limit - len(crowds), replace=False)]))
+    crowds, instances = np.flatnonzero(class_ids < 0), np.flatnonzero(class_ids >= 0)
+    crowds = crowds[: max(limit // 2, limit - len(instances))]
+    return np.sort(np.concatenate([crowds, rng.choice(instances, limit - len(crowds), replace=False)]))
 
 
 def _check_dataset(dataset: Dataset, config: Config) -> None:

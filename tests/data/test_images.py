@@ -36,6 +36,13 @@ def test_pad64_pads_to_multiples_of_64(photo):
     assert (y2 - y1, x2 - x1) == (64, round(40 * 64 / 30))
 
 
+@pytest.mark.parametrize(("side", "scale"), [(64, 1.5), (32, 2)])
+def test_a_least_scale_raises_a_smaller_one_and_leaves_a_greater_one(side, scale):
+    """IMAGE_MIN_DIM asks for 1 and for 2."""
+    found = images.resize(np.zeros((side, side, 3), np.uint8), min_dim=64, min_scale=1.5, mode="pad64")
+    assert found.scale == scale and found.window[2] - found.window[0] == side * scale
+
+
 @pytest.mark.parametrize("mode", ["square", "pad64", "none"])
 @pytest.mark.parametrize("min_dim", [64, 128])
 @pytest.mark.parametrize("min_scale", [0, 1.3])

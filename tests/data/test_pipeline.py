@@ -402,7 +402,9 @@ def test_a_crowd_is_kept_where_there_are_more_instances_than_rows():
 
 def test_crowds_leave_half_of_the_rows_to_instances():
     ids = np.array([-1] * 9 + [1] * 9)
-    chosen = pipeline._choose(ids, 4, np.random.default_rng(0))
-    assert sorted(ids[chosen])[:2] == [-1, -1] and len(set(chosen.tolist())) == 4
+    for seed in range(4):
+        chosen = pipeline._choose(ids, 4, np.random.default_rng(seed))
+        assert ids[chosen].tolist() == [-1, -1, 1, 1] and len(set(chosen.tolist())) == 4
+        assert ids[pipeline._choose(ids[:10], 4, np.random.default_rng(seed))].tolist() == [-1, -1, -1, 1]  # one instance leaves three free
     few = pipeline._choose(ids[8:12], 4, np.random.default_rng(0))
     assert few.tolist() == [0, 1, 2, 3]

@@ -111,6 +111,15 @@ def test_images_of_a_group_stay_in_one_fold():
     assert np.abs(images - images.mean(axis=0)).max() <= 6  # groups have up to nine images
 
 
+def test_all_images_of_a_group_count_not_one_of_them():
+    """Groups of two, all with class 2 on the second image; on the first two groups have class 1, two have class 3."""
+    counts = np.zeros((8, 4), np.int64)
+    counts[1::2, 2] = counts[[0, 2], 1] = counts[[4, 6], 3] = 1
+    for seed in range(20):
+        parts = splits.assign(counts, [4, 4], seed, groups=list("aabbccdd"))
+        assert parts[0] != parts[2] and parts[4] != parts[6]
+
+
 def test_a_group_larger_than_a_fold_takes_one_and_no_fold_is_empty():
     groups = [0] * 7 + [1, 2, 3]
     parts = splits.assign(np.ones((10, 2), int), splits.fold_sizes(10, 3), groups=groups)
@@ -123,6 +132,10 @@ def test_no_fold_is_empty_whatever_the_groups(seed):
     groups = rng.integers(0, 6, 40)
     counts = np.pad((rng.random((40, 3)) < 0.3).astype(int), ((0, 0), (1, 0)))
     assert set(splits.assign(counts, splits.fold_sizes(40, 5), seed, groups)) == set(range(5))
+
+
+def test_sizes_of_folds_add_up_and_differ_by_one_at_most():
+    assert splits.fold_sizes(10, 3) == [4, 3, 3] and splits.fold_sizes(9, 3) == [3, 3, 3] and splits.fold_sizes(2, 3) == [1, 1, 0]
 
 
 def test_folds_are_data_sets_that_share_out_all_images():

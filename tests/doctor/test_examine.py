@@ -1,7 +1,9 @@
 """mrcnn.doctor.examine: a clean data set has no finding, a data set with one defect has that finding; the report and its exit status."""
 
+import base64
 import re
 
+import cv2
 import numpy as np
 import pytest
 from doctor_data import SIDE, PhotoConfig, Photos, bad, examine, only
@@ -130,6 +132,15 @@ def test_the_page_holds_the_findings_with_pictures_and_needs_no_other_file(tmp_p
     assert "masks.empty" in page and "7: &lt;script&gt;" in page and "<script" not in page
     pictures = re.findall(r"<img [^>]*src='([^']{30})", page)
     assert len(pictures) >= 1 + 3 + 8 + 4 and all(source.startswith("data:image/") for source in pictures)
+
+
+def test_pictures_of_the_page_have_the_photos_colours():
+    photos = Photos(3)
+    photos.images[1][:] = (230, 30, 40)
+    photos.masks[1], photos.classes[1] = [], []
+    text = re.search(r"base64,([^']+)'", html._picture(examine(photos).surveys[0], 1, None))[1]
+    drawn = cv2.imdecode(np.frombuffer(base64.b64decode(text), np.uint8), cv2.IMREAD_COLOR)  # BGR
+    assert np.abs(drawn.reshape(-1, 3).mean(axis=0) - (40, 30, 230)).max() < 6
 
 
 def test_a_photo_that_cannot_be_drawn_leaves_the_page_whole():

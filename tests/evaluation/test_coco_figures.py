@@ -39,6 +39,14 @@ def fake():
     return {kind: from_coco.read(TRUTH, results(kind)) for kind in ("segm", "bbox")}
 
 
+def test_the_limit_of_detections_is_one_of_each_class():
+    """Two of class 1 and two of class 2 stay; a limit of the image would leave two in all."""
+    place = (0, 0, 10, 10)
+    one = image([], [(1, 0.5, *place), (1, 0.9, *place), (2, 0.1, *place), (1, 0.7, *place), (2, 0.2, *place)])
+    found = overlaps.rankings(Collected(["BG", "a", "b"], [one]), [0.5], max_detections=2)[0].ranked()
+    assert {class_id: ranked.scores.tolist() for class_id, ranked in found.items()} == {1: [0.9, 0.7], 2: [0.2, 0.1]}
+
+
 def pycocotools(truth, found, kind):
     """The tool itself, as everybody calls it."""
     with contextlib.redirect_stdout(io.StringIO()):

@@ -17,6 +17,15 @@ needs_sample = pytest.mark.skipif(not SAMPLE.is_dir(), reason="../shared is not 
 TRUTH = SAMPLE / "panoptic_examples.json"
 
 
+def test_pixels_of_void_count_in_no_union():
+    """Of ten pixels found four lie on void and six on an instance of eight: 6 / 8, where 6 / 12 would be no match."""
+    counts = panoptic.Counts(2, void=True)
+    nothing = np.zeros(2, bool)
+    counts.add(segments.Table(np.array([[20, 4], [2, 6]]), np.array([0, 1]), nothing, np.array([0, 1])))
+    found = counts.result().per_class[1]
+    assert (found.tp, found.fp, found.fn, found.sq) == (1, 0, 0, 0.75)
+
+
 @needs_sample
 def test_the_sample_against_itself_is_perfect():
     found, _ = panoptic.of_files(str(TRUTH), str(TRUTH))

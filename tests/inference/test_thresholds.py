@@ -130,6 +130,15 @@ def test_small_masks_are_dropped(model, data):
     assert (every.areas < limit).any() and large.areas.tolist() == every.areas[every.areas >= limit].tolist() and large.pasted
 
 
+@pytest.mark.parametrize("class_id", [1, 2])
+def test_a_least_area_is_of_its_own_class(model, data, class_id):
+    image = photos(data)[:1]
+    (every,) = model.detect(image, thresholds=both(), lazy_masks=True)
+    none_of_it = Thresholds(NAMES, {**both().settings, class_id: Setting(0.35, 0.4, min_area=1e6)})
+    (found,) = model.detect(image, thresholds=none_of_it, lazy_masks=True)
+    assert found["class_ids"].tolist() == every["class_ids"][every["class_ids"] != class_id].tolist()
+
+
 def test_mask_cut_elsewhere_is_the_scaled_mask_cut_at_half():
     masks = np.random.default_rng(0).random((3, 7, 7), np.float32)
     small = SmallMasks(masks, np.array([[0, 0, 40, 30], [5, 6, 12, 13], [-4, 2, 20, 50]]), (40, 40))

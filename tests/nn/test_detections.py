@@ -60,6 +60,15 @@ def test_boxes_are_clipped_to_the_window():
     np.testing.assert_allclose(found[0, :4], [0.1, 0.2, 0.5, 0.8], atol=1e-6)
 
 
+def test_the_window_of_a_wide_image_is_normalized_by_its_own_sides():
+    """101 x 201 pixels, so 100 and 200 steps; the photo lies from (10, 20) to (91, 181)."""
+    meta = np.float32([[0, 80, 160, 3, 101, 201, 3, 10, 20, 91, 181, 1, 1, 1, 1]])
+    inputs = [np.float32([[WINDOW]]), np.float32([[one_hot(1, 0.9)]]), np.zeros((1, 1, 3, 4), "float32"), meta]
+    layer = detections.DetectionLayer(1, 0.5, 0.3)
+    found = arrays(compiled(lambda *values: layer(list(values)))(*(ops.convert_to_tensor(v) for v in inputs)))
+    np.testing.assert_allclose(found[0, 0, :4], [0.1, 0.1, 0.9, 0.9], atol=1e-6)
+
+
 def test_box_outside_the_window_has_no_area_left():
     found = refine([[0.0, 0.0, 0.05, 0.1]], [one_hot(1, 0.9)], window=[0.1, 0.2, 0.9, 0.8])
     np.testing.assert_allclose(found[0, :4], [0.1, 0.2, 0.1, 0.2], atol=1e-6)

@@ -119,6 +119,13 @@ def test_class_loss_counts_rois_whose_predicted_class_the_images_source_knows():
     assert value(losses.mrcnn_class_loss, CLASS_IDS, LOGITS, active) == pytest.approx(np.mean(costs), rel=1e-5)
 
 
+def test_class_loss_asks_whether_the_predicted_class_is_known_not_the_targets():
+    """Of a source without class 2: the first roi is taken for a 2 and is a 1, the second is taken for a 1 and is a 2."""
+    logits = np.float32([[[0, 0, 3], [0, 5, 0]]])
+    found = value(losses.mrcnn_class_loss, np.int32([[1, 2]]), logits, np.int32([[1, 1, 0]]))
+    assert found == pytest.approx(cross_entropy(logits[0, 1], 2), rel=1e-5)
+
+
 def test_class_loss_of_the_original_takes_the_first_images_classes_for_all():
     active = np.int32([[1, 1, 0], [1, 1, 1]])
     costs = [cross_entropy(LOGITS[0, 0], 1), cross_entropy(LOGITS[0, 1], 0), cross_entropy(LOGITS[1, 1], 0)]
@@ -135,7 +142,7 @@ def test_class_loss_layer_takes_zero_rois_for_padding():
     meta = np.zeros((2, 15), "float32")
     meta[:, 12:] = 1
     rois = np.zeros((2, 2, 4), "float32")
-    rois[0, 0] = 0.5
+    rois[0, 0] = [0, 0.25, 0.5, 1]  # at the border
     inputs = [ops.convert_to_tensor(v) for v in (CLASS_IDS, LOGITS, meta, rois)]
     assert float(arrays(losses.MrcnnClassLoss()(inputs))[0]) == pytest.approx(cross_entropy(LOGITS[0, 0], 1), rel=1e-5)
     everything = np.mean([cross_entropy(LOGITS[i, j], CLASS_IDS[i, j]) for i in range(2) for j in range(2)])
@@ -237,3 +244,9 @@ def test_loss_and_gradient_are_zero_where_nothing_contributes(name):
         return loss(*[prediction if i == place else ops.convert_to_tensor(v) for i, v in enumerate(inputs)])
 
     np.testing.assert_array_equal(gradient(of_prediction, inputs[place])[0], np.zeros(inputs[place].shape))
+
+
+def test_mask_loss_layer_pairs_masks_with_the_first_rois():
+    """Three rois, masks of the first one alone, which is a 1."""
+    inputs = [np.ones((1, 1, 1, 1), "float32"), np.int32([[1, 2, 2]]), np.float32([[[[[0.5, 0.8, 0.3]]]]])]
+    assert float(arrays(losses.MrcnnMaskLoss()([ops.convert_to_tensor(v) for v in inputs]))[0]) == pytest.approx(-math.log(0.8), rel=1e-5)

@@ -42,6 +42,7 @@ def test_level_counts_pixels_of_the_image():
     """Half of the sides of a 448 px image is 224 px."""
     assert levels([[0, 0, 0.5, 0.5]], 448.0, 448.0) == [4]
     assert levels([[0, 0, 0.5, 0.5]], 224.0, 224.0) == [3]
+    assert levels([[0, 0, 0.4375, 0.4375]], 256.0, 1024.0) == [4]  # 112 x 448
 
 
 @pytest.mark.parametrize("sampling", ["crop_and_resize", "aligned"])

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from backend_tools import arrays, compiled
+from backend_tools import arrays, compiled, gradient
 from keras import ops
 
 from mrcnn.nn import targets
@@ -57,6 +57,15 @@ def test_mask_is_cut_by_the_roi(use_mini_mask):
     part = run([[shifted]], [[1]], [[GT_BOX]], masks, **options)[3][0, 0]
     assert part[2:6, :2].all() and not part[2:6, 3:].any()
     assert set(np.unique(part)) <= {0.0, 1.0}
+
+
+@portable
+def test_mask_of_a_wide_box_is_cut_by_its_own_width():
+    """A box four times as wide as high, its left half mask; the roi leaves out its left quarter, so the mask ends after a third of it."""
+    masks = np.zeros((1, 64, 64, 1), bool)
+    masks[0, :, :32, 0] = True
+    part = run([[[0.25, 0.25, 0.5, 1.0]]], [[1]], [[[0.25, 0.0, 0.5, 1.0]]], masks, mask_shape=(8, 8))[3][0, 0]
+    assert part[:, :3].all() and not part[:, 3:].any()
 
 
 @portable
@@ -169,6 +178,17 @@ def test_validation_is_constant_and_training_varies_but_repeats_from_its_seed():
         np.testing.assert_array_equal(still[0], other)
     different = run(proposals, [[1, 2]], boxes, training=True, layer=targets.DetectionTargets(**options, seed=4))[0]
     assert not np.array_equal(different, series[0][0])
+
+
+@portable
+@pytest.mark.parametrize("output", [0, 2])
+def test_no_gradient_of_rois_or_deltas_reaches_the_proposals_unless_it_is_asked_for(output):
+    """The rois are the proposals, so their sum has a gradient of 1; a target is a constant (Girshick 2015, section 2.3)."""
+    inputs = [ops.convert_to_tensor(v) for v in (np.int32([[1]]), np.float32([[GT_BOX]]), np.ones((1, 8, 8, 1), bool))]
+    for stop in (True, False):
+        layer = targets.DetectionTargets(4, 0.5, (4, 4), STD_DEV, True, stop_gradient=stop)
+        found = gradient(lambda x, layer=layer: ops.sum(layer([x, *inputs], training=False)[output]), np.float32([[NEAR, FAR]]))[0]
+        assert found.any() != stop
 
 
 def test_images_of_a_batch_do_not_mix():

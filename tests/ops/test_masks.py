@@ -60,6 +60,16 @@ def test_expand_undoes_minimize_but_for_the_edge(disc):
     assert masks.overlaps(again, disc)[0, 0] > 0.97
 
 
+def test_a_cell_that_is_half_mask_is_none_in_a_mini_mask():
+    """Two pixels become one of value 0.5, which rounds to 0 as the original's do."""
+    masks = np.array([[True, False], [True, True]])[..., None]
+    assert masks_of_rows(masks).tolist() == [[False], [True]]
+
+
+def masks_of_rows(planes):
+    return masks.minimize(np.array([[0, 0, 2, 2]]), planes, (2, 1))[..., 0]
+
+
 def test_minimize_of_a_box_without_area_is_empty(disc):
     mini = masks.minimize(np.array([[5, 5, 5, 9]]), disc, (7, 7))
     assert mini.shape == (7, 7, 1) and not mini.any()

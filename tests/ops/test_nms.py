@@ -117,6 +117,14 @@ def test_long_chain_settles_within_a_tile():
     np.testing.assert_array_equal(kept[0], np.arange(count) % 2 == 0)
 
 
+def test_the_last_box_of_a_tile_suppresses_in_the_next_tile(monkeypatch):
+    """Tiles of 4; of six squares in a row number 4 lies on number 3."""
+    monkeypatch.setattr(nms, "TILE", 4)
+    boxes = np.array([[[0, x, 1, x + 1] for x in (0, 2, 4, 6, 6, 10)]], "float32")
+    kept = arrays(compiled(lambda b, v: nms.suppress(b, v, 0.5))(ops.convert_to_tensor(boxes), ops.ones((1, 6), "bool")))
+    assert kept[0].tolist() == [True, True, True, True, False, True]
+
+
 @pytest.mark.parametrize("tile", [16, 256])
 def test_groups_suppress_among_themselves_only(tile, monkeypatch):
     monkeypatch.setattr(nms, "TILE", tile)

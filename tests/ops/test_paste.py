@@ -133,3 +133,14 @@ def test_one_plane_is_contiguous_and_arguments_stay_as_they_were():
     pasted = paste.planes(soft, places, (9, 8, 3))
     assert pasted.dtype == bool and pasted.shape == (9, 8, 2) and pasted[..., 0].flags.c_contiguous
     assert (soft == 1).all() and places[1, 0] == -2
+
+
+def test_a_value_of_exactly_the_threshold_is_inside():
+    """The box has the mask's size, so each pixel has a value of its own."""
+    assert paste.plane(np.float32([[0.5, 0], [0.5, 0.49]]), [0, 0, 2, 2], (2, 2)).tolist() == [[True, False], [True, False]]
+
+
+def test_a_box_far_wider_than_the_photo_is_cut_where_it_would_be():
+    """80,000 pixels from column -39,998 on; the mask's left half ends at pixel 40,000 of the box, which is column 2."""
+    mask = np.float32([[1, 1, 0, 0]] * 4)
+    assert paste.plane(mask, [0, -39998, 4, 40002], (4, 4)).tolist() == [[True, True, False, False]] * 4

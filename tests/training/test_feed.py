@@ -35,6 +35,11 @@ def test_batch_comes_as_a_tuple_of_inputs_and_epochs_count_up():
     assert feed[0][0][0][0, 0, 0, 0] == 40
 
 
+def test_a_feed_that_begins_inside_an_epoch_goes_on_with_its_batches():
+    later = Feed(Batches(), epoch=3).at(5, 1)
+    assert len(later) == 1 and later[0][0][0][0, 0, 0, 0] == 51
+
+
 def test_random_rois_are_added_and_follow_from_seed_epoch_and_batch():
     feed = Feed(Batches(), num_random_rois=40)
     rois = feed[0][0][7]

@@ -92,6 +92,11 @@ def test_state_inside_an_epoch_goes_when_the_epoch_is_done_and_old_arrays_too(ke
     assert state.read(state.facts_path(keep.run.log_dir, 1, 0)).arrays == {}
 
 
+def test_checkpoints_count_epochs_from_one(keep):
+    keeper.Checkpoint(keep).on_epoch_end(4, {"loss": 1.5})
+    assert os.path.basename(keep.last) == "mask_rcnn_tiny_0005.h5" and keep.epoch == 5
+
+
 @pytest.mark.parametrize(("best", "kept"), [(None, [3, 4]), ("val_loss", [1, 3, 4]), ("val_map", [2, 3, 4]), ("absent", [3, 4])])
 def test_keep_last_and_best(keep, best, kept):
     keep.keep_last, keep.keep_best = 2, best

@@ -42,6 +42,11 @@ def test_layers_of_a_group_train_and_no_others(model, layers):
     assert trains == set(EXPECTED[layers])
 
 
+def test_an_expression_is_the_whole_name(model):
+    with pytest.raises(ValueError, match="'res4a_branch' matches no layer"):
+        layer_groups.set_trainable(model, "res4a_branch", verbose=False)
+
+
 def test_groups_can_follow_one_another(model):
     layer_groups.set_trainable(model, "heads", verbose=False)
     assert layer_groups.set_trainable(model, "all", verbose=False) == EXPECTED["all"]

@@ -47,6 +47,14 @@ def test_gradient_is_clipped_by_the_norm_of_all_together():
     np.testing.assert_allclose([v.numpy()[0] for v in chosen], [1 - 0.6, 1 - 0.8], rtol=1e-5)
 
 
+def test_a_gradient_below_the_norm_is_left_as_it_is():
+    (weight,) = chosen = variables("a")
+    opt = sgd(1.0, clip_norm=1.0)
+    opt.build(chosen)
+    opt.apply([ops.convert_to_tensor([0.3, 0.4, 0])], chosen)
+    np.testing.assert_allclose(weight.numpy(), [0.7, 0.6, 1], rtol=1e-5)
+
+
 def test_adamw_decays_kernels_only():
     chosen = variables("kernel", "bias", "gamma", "beta")
     opt = adamw()

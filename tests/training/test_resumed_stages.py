@@ -110,6 +110,13 @@ def test_stages_of_other_layers_are_counted_by_their_epochs():
     assert [(p.stage.layers, p.start) for p in resumed(layers="4+", ended=True).plan(STAGES, 2)] == [("heads", 0), ("all", 3)]
 
 
+def test_a_call_of_train_that_goes_on_ends_with_the_epoch_it_would_have_ended_with():
+    went_on = resumed(count=0, layers="all", start=1).single("all", 1e-2, 10, 2)
+    assert (went_on.start, went_on.stage.epochs, went_on.end) == (1, 9, 10)
+    anew = resumed(count=0, layers="heads", start=1).single("all", 1e-2, 10, 2)
+    assert (anew.start, anew.stage.epochs, anew.end) == (2, 8, 10)
+
+
 def order(data, augmentation=None, spared=None):
     config = tiny.TinyConfig()
     config.LOADER_WORKERS = 0

@@ -74,6 +74,11 @@ def test_warmup_rises_to_the_rate_and_the_cosine_falls_to_nothing():
     assert rates[1:] == sorted(rates[1:], reverse=True) and rates[4] == pytest.approx(0.05) and rates[7] < 0.005
 
 
+def test_the_rate_falls_with_the_first_step_after_its_epoch():
+    stage = Stage("all", 1.0, 3, Schedule("step", milestones=(1, 2)))
+    assert [stage.rate(step, 2) for step in range(6)] == pytest.approx([1, 1, 0.1, 0.1, 0.01, 0.01])
+
+
 def test_keras_schedule_is_asked_with_the_step_of_the_stage():
     stage = Stage("all", keras.optimizers.schedules.PiecewiseConstantDecay([2], [0.5, 0.25]), 2)
     assert [stage.rate(step, 3) for step in (0, 2, 3)] == [0.5, 0.5, 0.25]
@@ -107,6 +112,11 @@ def played(stage, epochs=2, steps=2, between=lambda optimizer: None, first_step=
 def test_each_step_gets_its_rate():
     stage = Stage("all", 0.1, 2, Schedule("cosine"))
     assert played(stage)[0] == pytest.approx([stage.rate(step, 2) for step in range(4)], rel=1e-6)
+
+
+def test_a_stage_that_begins_late_in_the_run_counts_its_own_steps():
+    stage = Stage("all", 0.1, 2, Schedule("cosine"))
+    assert played(stage, start=3)[0] == pytest.approx(played(stage)[0], rel=1e-6)
 
 
 def test_fit_that_begins_inside_an_epoch_goes_on_with_its_step():

@@ -173,6 +173,15 @@ def test_exclude_implies_by_name_and_leaves_layers_alone(original):
     assert_holds(model, without=HEADS)
 
 
+def test_an_excluded_layer_may_be_absent_from_the_network(original):
+    """By position the other layers would find no partners."""
+    layout = small_layout()
+    layout["groups"] = [group for group in layout["groups"] if group["layer"] != "mrcnn_mask"]
+    model = model_of(layout)
+    legacy_h5.load(model, original, exclude="mrcnn_mask")
+    assert_holds(model, layout)
+
+
 def test_a_layer_inside_rpn_model_can_be_excluded(original):
     model = model_of(small_layout(anchors_per_location=5))
     report = legacy_h5.load(model, original, exclude=["rpn_class_raw", "rpn_bbox_pred"])

@@ -36,6 +36,14 @@ def test_classes_keep_their_ids(tmp_path):
     assert masks_of(dataset) == ([rectangle(1, 1, 3, 4)], [2])
 
 
+def test_what_is_written_has_the_ids_of_the_categories_that_were_read(tmp_path):
+    dataset = formats.load("coco", write(tmp_path, annotation(1, [SQUARE], 7), annotation(2, [SQUARE], 3)))
+    formats.save("coco", dataset, tmp_path / "out.json")
+    written = json.loads((tmp_path / "out.json").read_text())
+    assert [one["category_id"] for one in written["annotations"]] == [7, 3]
+    assert written["categories"] == [{"id": 3, "name": "nut"}, {"id": 7, "name": "fig, dried"}]
+
+
 def test_polygons_and_run_lengths_of_both_kinds_are_read(tmp_path):
     packed = rle.encode_coco(MASK)
     counts = [20, 2, 4, 2, 4, 2, 4, 2, 8]

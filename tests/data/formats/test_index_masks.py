@@ -6,6 +6,7 @@ import pytest
 from format_files import masks_of, photo, rectangle, shared
 
 from mrcnn.data import formats
+from mrcnn.data.formats import shapes
 
 PARTS = np.zeros((6, 8), np.uint16)
 PARTS[0:2, 0:3], PARTS[3:5, 4:8] = 1, 300
@@ -22,6 +23,12 @@ def test_every_value_but_zero_is_an_instance(tmp_path):
     dataset = formats.load("index_masks", write(tmp_path), class_name="cell")
     assert dataset.class_names == ["BG", "cell"] and dataset.image_class_ids(0).tolist() == [1, 1]
     assert masks_of(dataset) == ([rectangle(0, 0, 2, 3), rectangle(3, 4, 5, 8)], [1, 1])
+
+
+def test_a_colour_is_a_number_with_red_lowest(tmp_path):
+    """As in COCO's panoptic PNG: red + 256 green + 65536 blue."""
+    cv2.imwrite(str(tmp_path / "a.png"), np.uint8([[[3, 2, 1], [0, 0, 255]]]))  # OpenCV takes blue, green, red
+    assert shapes.read_index(str(tmp_path / "a.png")).tolist() == [[1 + 256 * 2 + 65536 * 3, 255]]
 
 
 def test_masks_may_lie_elsewhere_and_values_be_ignored(tmp_path):
