@@ -111,8 +111,6 @@ def _check_image_size(config: "Config") -> None:
             )  # fmt: skip
     if config.IMAGE_MIN_DIM is not None and (not _is_whole(config.IMAGE_MIN_DIM) or config.IMAGE_MIN_DIM < 0):
         _refuse(config, "IMAGE_MIN_DIM", "a whole number of pixels, or None, is expected")
-    if mode == "square" and config.IMAGE_MIN_DIM and config.IMAGE_MIN_DIM > config.IMAGE_MAX_DIM:
-        _refuse(config, "IMAGE_MIN_DIM", f"at most IMAGE_MAX_DIM = {config.IMAGE_MAX_DIM} is expected", "Set both to the same value, say.")
     shape = np.asarray(config.IMAGE_SHAPE)
     if shape.shape != (3,) or shape[2] != config.IMAGE_CHANNEL_COUNT or (mode != "pad64" and (shape[:2] % 64).any()):
         _refuse(config, "IMAGE_SHAPE", "[height, width, IMAGE_CHANNEL_COUNT] with height and width multiples of 64 is expected")
