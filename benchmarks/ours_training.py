@@ -10,7 +10,8 @@ import numpy as np
 from benchmarks import scenes
 from benchmarks.ours import BenchmarkConfig
 from benchmarks.workers import Tasks
-from mrcnn.data import images, rpn_targets
+from mrcnn.config import Config
+from mrcnn.data import anchor_grid, images, rpn_targets
 from mrcnn.mask_rcnn import MaskRCNN
 from mrcnn.nn import rpn
 from mrcnn.ops import masks as mask_ops
@@ -34,7 +35,7 @@ def training(size: int = 512, batch: int = 2, objects: int = scenes.OBJECTS, cou
     model.set_trainable("all", verbose=0)
     model.compile(1e-4, config.LEARNING_MOMENTUM)
     network = model.keras_model
-    inputs = tuple(np.stack(arrays) for arrays in zip(*(_item(model, s) for s in found), strict=True))
+    inputs = tuple(np.stack(arrays) for arrays in zip(*(_item(config, s) for s in found), strict=True))
 
     def step() -> dict[str, Any]:
         return {"loss": float(network.train_on_batch(inputs, return_dict=True)["loss"])}
@@ -47,14 +48,14 @@ def training(size: int = 512, batch: int = 2, objects: int = scenes.OBJECTS, cou
     return Tasks({"step": step}, facts)
 
 
-def _item(model: MaskRCNN, found: scenes.Scene) -> list[np.ndarray]:
+def _item(config: Config, found: scenes.Scene) -> list[np.ndarray]:
     """The seven inputs of one photo, as the loader makes them."""
-    config, size, count = model.config, len(found.image), len(found.boxes)
+    size, count = len(found.image), len(found.boxes)
+    shape = (size, size, 3)
     matches, deltas = rpn_targets.build(
-        model._anchors_for_targets((size, size, 3)), found.class_ids, found.boxes, num_anchors=config.RPN_TRAIN_ANCHORS_PER_IMAGE,
+        anchor_grid.pixel_anchors(config, shape), found.class_ids, found.boxes, num_anchors=config.RPN_TRAIN_ANCHORS_PER_IMAGE,
         std_dev=config.RPN_BBOX_STD_DEV, rng=np.random.default_rng(0),
     )  # fmt: skip
-    shape = (size, size, 3)
     meta = images.compose_meta(0, shape, shape, (0, 0, size, size), 1.0, np.ones(config.NUM_CLASSES))
     class_ids, boxes = np.zeros(config.MAX_GT_INSTANCES, np.int32), np.zeros((config.MAX_GT_INSTANCES, 4), np.int32)
     mini = np.zeros((*config.MINI_MASK_SHAPE, config.MAX_GT_INSTANCES), bool)

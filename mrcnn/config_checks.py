@@ -18,11 +18,17 @@ NORMS = ("batch", "group", "sync_batch")
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 NON_FINITE = ("stop", "skip")
 NMS_METHODS = ("hard", "linear", "gaussian")
+# Switches whose readers ask for true or false only. A text from a command line, "no" or "false", would be true.
+SWITCHES = (
+    "USE_RPN_ROIS", "USE_MINI_MASK", "TRAIN_EMPTY_IMAGES", "RPN_FORCED_MATCH_OWN_BOX", "RPN_IGNORE_ZERO_OVERLAP", "ROI_NEGATIVES_FILL",
+    "STOP_TARGET_GRADIENT", "CLASS_LOSS_IGNORES_PADDING", "ACTIVE_CLASSES_PER_IMAGE", "WEIGHT_DECAY_DIVIDED_BY_SIZE",
+)  # fmt: skip
 
 
 def check(config: "Config") -> None:
     """Raise ValueError for the first impossible value, naming it, what is expected and what to set."""
     _check_identity(config)
+    _check_switches(config)
     _check_image_size(config)
     _check_anchors(config)
     _check_counts(config)
@@ -96,7 +102,16 @@ def _check_no_method(config: "Config", name: str, *arguments: Any, **named: Any)
         _refuse(config, name, f"in a class body a function gets the configuration as its first argument ({error})", remedy)
 
 
+def _check_switches(config: "Config") -> None:
+    for name in SWITCHES:
+        value = getattr(config, name)
+        if not isinstance(value, (bool, np.bool_)) and not (_is_whole(value) and value in (0, 1)):
+            _refuse(config, name, "True or False is expected")
+
+
 def _check_image_size(config: "Config") -> None:
+    if not _is_whole(config.IMAGE_CHANNEL_COUNT) or config.IMAGE_CHANNEL_COUNT < 1:
+        _refuse(config, "IMAGE_CHANNEL_COUNT", "a whole number of at least 1 is expected")
     mode = config.IMAGE_RESIZE_MODE
     if mode not in RESIZE_MODES:
         _refuse(config, "IMAGE_RESIZE_MODE", f"one of {', '.join(RESIZE_MODES)} is expected")
@@ -111,13 +126,9 @@ def _check_image_size(config: "Config") -> None:
             )  # fmt: skip
     if config.IMAGE_MIN_DIM is not None and (not _is_whole(config.IMAGE_MIN_DIM) or config.IMAGE_MIN_DIM < 0):
         _refuse(config, "IMAGE_MIN_DIM", "a whole number of pixels, or None, is expected")
-    if mode == "square" and config.IMAGE_MIN_DIM and config.IMAGE_MIN_DIM > config.IMAGE_MAX_DIM:
-        _refuse(config, "IMAGE_MIN_DIM", f"at most IMAGE_MAX_DIM = {config.IMAGE_MAX_DIM} is expected", "Set both to the same value, say.")
     shape = np.asarray(config.IMAGE_SHAPE)
     if shape.shape != (3,) or shape[2] != config.IMAGE_CHANNEL_COUNT or (mode != "pad64" and (shape[:2] % 64).any()):
         _refuse(config, "IMAGE_SHAPE", "[height, width, IMAGE_CHANNEL_COUNT] with height and width multiples of 64 is expected")
-    if not _is_whole(config.IMAGE_CHANNEL_COUNT) or config.IMAGE_CHANNEL_COUNT < 1:
-        _refuse(config, "IMAGE_CHANNEL_COUNT", "a whole number of at least 1 is expected")
     if _numbers(config, "MEAN_PIXEL", "numbers, one a channel, are expected").shape not in ((config.IMAGE_CHANNEL_COUNT,), ()):
         _refuse(
             config, "MEAN_PIXEL", f"{config.IMAGE_CHANNEL_COUNT} values are expected, one a channel (IMAGE_CHANNEL_COUNT)",

@@ -232,9 +232,12 @@ REFUSED = [
     ({"IMAGE_MAX_DIM": "512"}, r"IMAGE_MAX_DIM = '512'"),
     ({"IMAGE_RESIZE_MODE": "crop", "IMAGE_MIN_DIM": 500}, r"IMAGE_MIN_DIM = 500: a multiple of 64.*'crop'.*Set 448 or 512"),
     ({"IMAGE_RESIZE_MODE": "pad64", "IMAGE_MIN_DIM": 500}, r"IMAGE_MIN_DIM = 500: a multiple of 64"),
-    ({"IMAGE_MIN_DIM": 2048}, r"IMAGE_MIN_DIM = 2048: at most IMAGE_MAX_DIM = 1024"),
     ({"IMAGE_SHAPE": np.array([100, 128, 3])}, r"IMAGE_SHAPE = array\(\[100, 128,   3\]\): .*multiples of 64"),
     ({"IMAGE_CHANNEL_COUNT": 0}, r"IMAGE_CHANNEL_COUNT = 0"),
+    ({"IMAGE_CHANNEL_COUNT": "three"}, r"IMAGE_CHANNEL_COUNT = 'three': a whole number"),
+    ({"USE_MINI_MASK": "false"}, r"USE_MINI_MASK = 'false': True or False"),
+    ({"ROI_NEGATIVES_FILL": None}, r"ROI_NEGATIVES_FILL = None: True or False"),
+    ({"TRAIN_EMPTY_IMAGES": 2}, r"TRAIN_EMPTY_IMAGES = 2: True or False"),
     ({"IMAGE_CHANNEL_COUNT": 4}, r"MEAN_PIXEL = .*: 4 values are expected.*Set as many values"),
     ({"BACKBONE_STRIDES": [4, 8, 16, 32]}, r"BACKBONE_STRIDES = \[4, 8, 16, 32\]: five.*Set \[4, 8, 16, 32, 64\]"),
     ({"BACKBONE_STRIDES": [4, 8, 8, 32, 64]}, r"BACKBONE_STRIDES"),
@@ -306,6 +309,7 @@ ALLOWED = [
     {"RPN_FOCAL_GAMMA": 2.0, "RPN_FOCAL_ALPHA": 0.25}, {"RPN_FOCAL_GAMMA": 0},
     {"CLASS_WEIGHTS": np.array([0.5, 2])}, {"CLASS_WEIGHTS": {1: 3}}, {"CLASS_WEIGHTS": {0: 0}}, {"CLASS_WEIGHTS": (1, 0)},
     {"IMAGE_RESIZE_MODE": "pad64", "IMAGE_MIN_DIM": 512, "IMAGE_MAX_DIM": 1000}, {"NUM_CLASSES": np.int64(3)}, {"ROI_POSITIVE_RATIO": 1},
+    {"USE_MINI_MASK": 0, "TRAIN_EMPTY_IMAGES": np.True_}, {"IMAGE_MAX_DIM": 512},  # below the inherited IMAGE_MIN_DIM, which then has no say
 ]  # fmt: skip
 
 

@@ -85,7 +85,7 @@ def _merge_stages(groups: list[str], present: list[str]) -> list[str]:
     if len(stages) < 2:
         return stages + rest
     if stages == present and len(stages) > 2:
-        return ["backbone", *rest]
+        return ["backbone", *(group for group in rest if group != "backbone")]
     numbers = [int(stage[-1]) for stage in stages]
     if numbers == list(range(numbers[0], numbers[-1] + 1)):
         return [f"stages {numbers[0]}-{numbers[-1]}", *rest]

@@ -253,14 +253,20 @@ def test_workers_end_with_close_and_give_nothing_more():
 
 
 def test_a_thread_that_hangs_does_not_keep_close(monkeypatch):
+    class Gate(threading.Event):
+        reached = threading.Event()
+
+        def wait(self, timeout=None):
+            self.reached.set()
+            return super().wait(timeout)
+
     monkeypatch.setattr(loader, "_JOINING_SECONDS", 0.2)
-    gate = threading.Event()
+    gate, before = Gate(), set(threading.enumerate())
     batches = loader_data.batches(shuffle=False, steps=3)
     ahead = loader.Loader(batches, workers=1)
     batches.dataset.told[3] = gate
     ahead.batch(0, 0)
-    time.sleep(0.1)
-    start = time.monotonic()
+    assert gate.reached.wait(60)
     ahead.close()
-    assert time.monotonic() - start < 2
+    assert set(threading.enumerate()) - before  # it hangs still: nobody waited for its end
     gate.set()

@@ -39,6 +39,12 @@ def test_custom_backbone_has_a_name():
     assert text == "From x.h5: backbone, RPN (2 of 3 layers).\nRandom: FPN."
 
 
+def test_backbone_of_stages_and_other_layers_is_named_once():
+    stages = tuple(f"res{stage}a_branch2a" for stage in range(1, 6))
+    text = report.describe(report.LoadReport("x.h5", (*stages, "stem", "rpn_model")))
+    assert text == "From x.h5: backbone, RPN (7 of 7 layers)."
+
+
 def test_many_layers_are_cut_short():
     unused = tuple(f"layer{i}" for i in range(9))
     text = report.describe(report.LoadReport("x.h5", ("rpn_model",), unused_in_file=unused))
