@@ -43,18 +43,18 @@ lint: $(INSTALLED)
 	$(BIN)/lint-imports
 
 test: lint
-	$(BIN)/python -m pytest -q -n 2 --dist loadfile -m "not slow and not gpu"
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder -m "not slow and not gpu"
 	$(MAKE) --no-print-directory test-jax
 
 test-slow: lint
-	$(BIN)/python -m pytest -q -n 2 --dist loadfile -m "not gpu"
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder -m "not gpu"
 	$(MAKE) --no-print-directory test-jax
 
 test-jax: $(INSTALLED_JAX)
-	KERAS_BACKEND=jax $(BIN)/python -m pytest -q -n 2 --dist loadfile $(PORTABLE)
+	KERAS_BACKEND=jax $(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder $(PORTABLE)
 
 test-torch: $(INSTALLED_TORCH)
-	KERAS_BACKEND=torch OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist loadfile $(PORTABLE)
+	KERAS_BACKEND=torch OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder $(PORTABLE)
 
 fashion: $(INSTALLED)
 	$(BIN)/python samples/fashion/fashion.py train

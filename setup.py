@@ -47,7 +47,7 @@ setup(
     ],
     extras_require={
         "test": [
-            "pytest>=8.2", "pytest-timeout>=2.3", "pytest-xdist>=3.6", "ruff>=0.9", "import-linter>=2.3", "albumentations>=2.0.8,<3",
+            "pytest>=8.2", "pytest-timeout>=2.3", "pytest-xdist>=3.8", "ruff>=0.9", "import-linter>=2.3", "albumentations>=2.0.8,<3",
             "ipykernel>=6.29", "nbclient>=0.10", "nbformat>=5.10",
         ],  # fmt: skip
         "notebooks": ["ipykernel>=6.29", "nbclient>=0.10", "nbformat>=5.10"],
