@@ -22,6 +22,8 @@ SEVERAL = {
     "ATTRIBUTE_MIN_CONFIDENCE": "detections are made from the network's answers, or from candidates with thresholds",
     "DETECTION_MIN_CONFIDENCE": "build makes the layer; an evaluation says what it left out",
     "DETECTION_MAX_INSTANCES": "likewise",
+    "DETECTION_NMS_METHOD": "build makes the layer; thresholds that it can't be used with are refused before output begins",
+    "DETECTION_NMS_PER_CLASS": "likewise",
     "IMAGE_CHANNEL_COUNT": "the network's input, and the images made for it",
     "IMAGE_MIN_DIM": "photos are molded for training and for detection",
     "IMAGE_MAX_DIM": "likewise",

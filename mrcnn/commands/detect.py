@@ -230,18 +230,20 @@ def _made_with(options: argparse.Namespace, config: Config, names: list[str]) ->
     asked = ("flip", "scales", "tile", "overlap", "no_whole", "mask_nms", "no_overlaps", "min_score")
     return {
         "weights": os.path.basename(options.weights), "sha256": fetch.digest(options.weights, "sha256"), "class_names": names,
-        **{name: getattr(options, name) for name in asked}, "thresholds": _digest_of_thresholds(options, config.NUM_CLASSES),
+        **{name: getattr(options, name) for name in asked}, "thresholds": _digest_of_thresholds(options, config),
         "config": plain.attributes(config),
     }  # fmt: skip
 
 
-def _digest_of_thresholds(options: argparse.Namespace, num_classes: int) -> str | None:
+def _digest_of_thresholds(options: argparse.Namespace, config: Config) -> str | None:
     from mrcnn import fetch
-    from mrcnn.inference import thresholds
+    from mrcnn.inference import candidates, thresholds
 
     if options.thresholds is None:
         return None
-    thresholds.load_for(options.weights, options.thresholds or None, num_classes)  # what is no such file is refused before the output is begun
+    # What can't be used is refused before the output is begun.
+    candidates.require_hard_suppression(config.DETECTION_NMS_METHOD, config.DETECTION_NMS_PER_CLASS)
+    thresholds.load_for(options.weights, options.thresholds or None, config.NUM_CLASSES)
     return fetch.digest(options.thresholds or thresholds.beside(options.weights), "sha256")
 
 

@@ -36,18 +36,22 @@ class Candidates(NamedTuple):
         return Candidates(*(values[indices] for values in self))
 
 
-def require_hard_suppression(layer: DetectionLayer) -> None:
-    """Refuse a network that lowers scores in place of dropping boxes, or suppresses across classes: `chosen` does neither.
+def require_hard_suppression(nms_method: str, nms_per_class: bool) -> None:
+    """Refuse suppression that lowers scores in place of dropping boxes, or works across classes: `chosen` does neither.
+
+    Args:
+        nms_method: DETECTION_NMS_METHOD.
+        nms_per_class: DETECTION_NMS_PER_CLASS.
 
     Raises:
         ValueError: says which parameter.
     """
-    if layer.nms_method != "hard":
+    if nms_method != "hard":
         raise ValueError(
-            f"DETECTION_NMS_METHOD = {layer.nms_method!r}: explain, tune and thresholds know the 'hard' one only. Set it so (the weights stay), or "
+            f"DETECTION_NMS_METHOD = {nms_method!r}: explain, tune and thresholds know the 'hard' one only. Set it so (the weights stay), or "
             "do without them."
         )
-    if not layer.nms_per_class:
+    if not nms_per_class:
         raise ValueError(
             "DETECTION_NMS_PER_CLASS = False: explain, tune and thresholds know suppression within each class only. Set it to True (the weights "
             "stay), or do without them."

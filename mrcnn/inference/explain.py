@@ -143,7 +143,8 @@ def detect(
     Raises:
         ValueError: objects of another form, or a network with soft suppression or one across classes.
     """
-    heads.require_hard_suppression(predictor.model.get_layer("mrcnn_detection"))
+    layer = predictor.model.get_layer("mrcnn_detection")
+    heads.require_hard_suppression(layer.nms_method, layer.nms_per_class)
     images = predictor.checked(inputs)
     wanted = read_objects(objects, [image.shape for image in images], predictor.config.NUM_CLASSES)
 

@@ -31,7 +31,7 @@ class TwoParts:
 
     def __init__(self, model: keras.Model, config: Config):
         self._detection = model.get_layer("mrcnn_detection")
-        candidates.require_hard_suppression(self._detection)
+        candidates.require_hard_suppression(self._detection.nms_method, self._detection.nms_per_class)
         rois, meta, *pyramid = model.get_layer("roi_align_mask").input
         class_ids = model.get_layer("mask_used_rows").input[1]
         first = keras.Model(model.inputs, [*self._detection.input[:3], *pyramid, *self._detection.input[4:]])

@@ -165,40 +165,41 @@ def evaluate(options):
                 kept[key] = _data(options, records[number], subset, records[number].variant)
             return kept[key]
 
-        return plans[number].subset(options.subset, load)
+        found = plans[number].subset(options.subset, load)
+        fashion_attributes.require_same(records[number], found)
+        return found
+
+    def gatherer_of(model):
+        return fashion_attributes.gatherer(model, options.min_attribute)
 
     if options.tune and (len(checkpoints) > 1 or options.subset != "val"):
         raise ValueError("--tune chooses the thresholds of one run, on its validation images: give one of --weights, and --subset val.")
     if options.tune and options.thresholds is not None:
         raise ValueError("--tune chooses thresholds, --thresholds uses those there are: give one of them.")
     compared = options.subset == "test" and options.thresholds is None
-    if options.min_attribute and (len(checkpoints) > 1 or compared or not records[0].attributes):
-        raise ValueError("--min-attribute: attributes are measured of one run with --attributes, on --subset val or train. Leave it out.")
+    if options.min_attribute and not any(record.attributes for record in records):
+        raise ValueError("--min-attribute: attributes are measured of runs with --attributes, and this is none. Leave it out.")
     if len(records) > 1:
         fashion_splits.require_one_split(checkpoints, records)
     if compared:
         if len({record.variant for record in records}) > 1:
             raise ValueError("--subset test compares runs on the same pixels: give runs of one variant.")
         models = [model_of(number) for number in range(len(checkpoints))]
-        fashion_splits.compare_on_test(checkpoints, models, data_of(0), options.map_limit)
+        fashion_splits.compare_on_test(checkpoints, models, data_of(0), options.map_limit, gatherer_of)
     elif len(checkpoints) > 1:
         if options.subset != "val":
             raise ValueError("Several --weights are evaluated on their held-out folds (--subset val) or on --subset test.")
-        fashion_splits.out_of_fold(checkpoints, records, model_of, data_of, options.map_limit)
+        fashion_splits.out_of_fold(checkpoints, records, model_of, data_of, options.map_limit, gatherer_of)
     else:
-        fashion_attributes.require_same(records[0], data_of(0))
         _evaluate_one(checkpoints[0], model_of(0), data_of(0), options, records[0].attributes)
 
 
 def _evaluate_one(checkpoint, model, dataset, options, attributes):
     from mrcnn.evaluation import accumulator
-    from mrcnn.evaluation.attributes import AttributeAccumulator
     from mrcnn.training.mean_average_precision import measure
 
     gathered = accumulator.APAccumulator(model.config.NUM_CLASSES)
-    told = None
-    if attributes:
-        told = AttributeAccumulator(len(attributes), options.min_attribute or model.config.ATTRIBUTE_MIN_CONFIDENCE)
+    told = fashion_attributes.gatherer(model, options.min_attribute)
     result = measure(model, dataset, dataset.image_ids[: options.map_limit], accumulator=gathered, attributes=told)
     print(f"\n{checkpoint}\n{options.subset}: {result.num_images} images, masks, IoU 0.5\n")
     for class_id, precision in sorted(result.per_class.items()):

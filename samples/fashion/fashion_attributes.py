@@ -51,9 +51,26 @@ def report(gathered, names):
         gathered: mrcnn.evaluation.attributes.AttributeAccumulator of the images.
         names: [[id, name], …] of the run.
     """
-    scores = gathered.result()
-    text = f"Attributes, from probability {gathered.min_confidence} on:\n\n{scores.table([name for _, name in names])}"
-    if not (scores.positives > 0).any():
-        return text
+    table = gathered.result().table([name for _, name in names])
+    return f"Attributes, from probability {gathered.min_confidence} on:\n\n{table}\n{interval_line(gathered)}"
+
+
+def gatherer(model, min_attribute=None):
+    """Return what gathers the attributes that a model tells while it is measured, an AttributeAccumulator; None where it tells none.
+
+    Args:
+        model: a network, or an ensemble, which tells them where all of its networks do.
+        min_attribute: probability from which on an attribute is told; None: the configuration's.
+    """
+    from mrcnn.evaluation.attributes import AttributeAccumulator
+
+    number = min(one.config.NUM_ATTRIBUTES for one in getattr(model, "models", [model]))
+    return AttributeAccumulator(number, min_attribute or model.config.ATTRIBUTE_MIN_CONFIDENCE) if number else None
+
+
+def interval_line(gathered):
+    """Return a line with the mean F1 of gathered attributes and its bootstrap interval."""
+    if not (gathered.result().positives > 0).any():
+        return "mean F1: no instance that was found has an attribute"
     interval = gathered.interval("f1")
-    return f"{text}\nmean F1 {interval}: in brackets {interval.level:.0%} of {interval.samples} draws of the images, seed 0"
+    return f"mean F1 {interval}: in brackets {interval.level:.0%} of {interval.samples} draws of the images, seed 0"

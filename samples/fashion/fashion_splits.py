@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import fashion_attributes
 import fashion_run
 import numpy as np
 
@@ -159,9 +160,10 @@ def require_one_split(checkpoints: Sequence[str], records: Sequence[Any]) -> Non
 
 
 def out_of_fold(
-    checkpoints: Sequence[str], records: Sequence[Any], model_of: Callable[[int], Any], data_of: Callable[[int], Dataset], limit: int | None
-) -> Any:
-    """Evaluate each run on the fold it held out; print each, mean and spread, and all images pooled.
+    checkpoints: Sequence[str], records: Sequence[Any], model_of: Callable[[int], Any], data_of: Callable[[int], Dataset], limit: int | None,
+    gatherer_of: Callable[[Any], Any],
+) -> Any:  # fmt: skip
+    """Evaluate each run on the fold it held out; print each, mean and spread, and all images pooled; of runs that tell attributes also these.
 
     Args:
         checkpoints: one of each run.
@@ -169,6 +171,7 @@ def out_of_fold(
         model_of: number of the run -> its model for detection.
         data_of: number of the run -> its held-out fold.
         limit: images a fold; None: all.
+        gatherer_of: model -> what gathers its attributes, or None; see `fashion_attributes.gatherer`.
 
     Returns:
         The figures of all images together, `accumulator.MeanAveragePrecision`: scores of different networks are ranked
@@ -182,9 +185,12 @@ def out_of_fold(
     print()
     for number, (checkpoint, record) in enumerate(zip(checkpoints, records, strict=True)):
         dataset, fold = data_of(number), accumulator.APAccumulator(1 + len(record.classes))
-        results.append(measure(model_of(number), dataset, dataset.image_ids[:limit], accumulator=fold))
+        told = gatherer_of(model := model_of(number))
+        results.append(measure(model, dataset, dataset.image_ids[:limit], accumulator=fold, attributes=told))
         pooled.merge(fold)
         print(f"fold {record.fold} of {record.folds}: mAP {results[-1].map:.4f} on {results[-1].num_images} images   {checkpoint}")
+        if told is not None:
+            print(f"      attributes, {fashion_attributes.interval_line(told)}")
     whole = pooled.result()
     print(f"\n{'':24} {'mean':>7} {'± sd':>7} {'pooled':>7}   instances   (masks, IoU 0.5)")
     for class_id, name in enumerate(records[0].classes, start=1):
@@ -209,8 +215,13 @@ def mean_and_spread(values: Sequence[float]) -> str:
     return f"{np.mean(values):7.3f} {spread}"
 
 
-def compare_on_test(names: Sequence[str], models: Sequence[Any], dataset: Dataset, limit: int | None) -> dict[str, Any]:
-    """Evaluate runs, and of several the ensemble, on images that none has seen; print and return {name: figures}."""
+def compare_on_test(
+    names: Sequence[str], models: Sequence[Any], dataset: Dataset, limit: int | None, gatherer_of: Callable[[Any], Any]
+) -> dict[str, Any]:
+    """Evaluate runs, and of several the ensemble, on images that none has seen; print and return {name: figures}.
+
+    `gatherer_of` is that of `out_of_fold`.
+    """
     from mrcnn.evaluation import accumulator
     from mrcnn.inference import ensemble
     from mrcnn.training.mean_average_precision import measure
@@ -219,7 +230,10 @@ def compare_on_test(names: Sequence[str], models: Sequence[Any], dataset: Datase
     results = {}
     for name, model in {**dict(zip(names, models, strict=True)), **together}.items():
         gathered = accumulator.APAccumulator(model.config.NUM_CLASSES)
-        results[name] = measure(model, dataset, dataset.image_ids[:limit], accumulator=gathered)
+        told = gatherer_of(model)
+        results[name] = measure(model, dataset, dataset.image_ids[:limit], accumulator=gathered, attributes=told)
         print(f"test: mAP {results[name].map:.4f}, per-image mean {results[name].per_image:.4f}, {results[name].num_images} images   {name}")
         print(fashion_run.interval_line("      mAP", gathered))
+        if told is not None:
+            print(f"      attributes, {fashion_attributes.interval_line(told)}")
     return results

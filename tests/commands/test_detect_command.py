@@ -252,16 +252,17 @@ def test_thresholds_of_each_class_are_used_where_asked_for(weights, tmp_path, ea
     assert cli.main([*words, "--thresholds"]) == 1 and "No thresholds at" in capsys.readouterr().err
     (tmp_path / "no.json").write_bytes(b"\x89PNG\xff")
     assert cli.main([*words, "--thresholds", str(tmp_path / "no.json")]) == 1 and "is no file of thresholds" in capsys.readouterr().err
-    assert not (tmp_path / "out").exists()  # else the next try would want --overwrite
     settings = dict.fromkeys(range(1, 5), Setting(0.0, 0.3, min_area=1e6))
     thresholds.Thresholds(tuple(NAMES.split(",")), settings).save(tmp_path / "t.json")
+    for more, says in (("DETECTION_NMS_METHOD=linear", "know the 'hard' one only"), ("DETECTION_NMS_PER_CLASS=False", "within each class only")):
+        assert cli.main([*words, "--thresholds", str(tmp_path / "t.json"), "--set", more]) == 1 and says in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()  # else the next try would want --overwrite
     assert cli.main([*words]) == 0
     (plain,) = lines(tmp_path / "out").values()
     assert cli.main([*words, "--thresholds", str(tmp_path / "t.json")]) == 0
     (cut,) = lines(tmp_path / "out").values()
     assert plain["detections"] and not cut["detections"]
-    for more, says in ((["--flip"], "leave out --flip"), (["--set", "DETECTION_NMS_METHOD=linear"], "know the 'hard' one only")):
-        assert cli.main([*words, "--thresholds", str(tmp_path / "t.json"), *more]) == 1 and says in capsys.readouterr().err
+    assert cli.main([*words, "--thresholds", str(tmp_path / "t.json"), "--flip"]) == 1 and "leave out --flip" in capsys.readouterr().err
 
 
 def test_a_real_network_looks_at_tiles_of_views(weights, folder, tmp_path, eager):

@@ -319,9 +319,10 @@ def test_candidates_and_choice_are_those_of_the_networks_last_layer(confidence, 
 
 @pytest.mark.parametrize(("name", "value"), [("nms_method", "linear"), ("nms_per_class", False)])
 def test_suppression_of_another_kind_is_refused(name, value):
-    candidates.require_hard_suppression(DetectionLayer(3, 0.5, 0.3))
+    layer = {"nms_method": "hard", "nms_per_class": True}
+    candidates.require_hard_suppression(**layer)
     with pytest.raises(ValueError, match=f"DETECTION_{name.upper()} = {value!r}"):
-        candidates.require_hard_suppression(DetectionLayer(3, 0.5, 0.3, **{name: value}))
+        candidates.require_hard_suppression(**layer | {name: value})
 
 
 def test_candidates_choose_by_values_of_each_class():

@@ -271,11 +271,39 @@ def test_runs_and_their_ensemble_are_compared_on_what_no_fold_holds(two_runs, ca
     assert figures == pytest.approx([1 - 1 / present, 1 - 1 / present, 1.0], abs=1e-4) and lines[2].endswith("ensemble")
 
 
-def test_attributes_are_not_asked_of_several_runs_or_of_one_without(two_runs, capsys):
+def test_attributes_are_not_asked_of_runs_without(two_runs, capsys):
     folders, _ = two_runs
     for weights in (folders, folders[:1]):
-        with pytest.raises(SystemExit, match="--min-attribute: attributes are measured of one run"):
+        with pytest.raises(SystemExit, match="--min-attribute: attributes are measured of runs with --attributes"):
             fashion.main(["evaluate", "--weights", *weights, "--min-attribute", "0.3"])
+
+
+def test_runs_that_tell_attributes_are_judged_by_these_too(two_runs, capsys):
+    folders, oracles = two_runs
+    pool = [scenes(12), scenes(4, fashion.VAL_FIRST)]
+    truth = {d.load_image(i).tobytes(): d.load_attributes(i) for d in pool for i in d.image_ids}
+    attributes = [[one, name] for one, name in pool[0].attribute_names.items()]
+    for fold, (folder, oracle) in enumerate(zip(folders, oracles, strict=True), start=1):
+        record(fold, attributes=attributes).write(folder)
+        oracle.config.NUM_ATTRIBUTES = len(attributes)
+
+        def detect(images, verbose=0, plain=oracle.detect, blind_to=oracle.blind_to, of=oracle.truth):
+            found = plain(images)
+            for image, one in zip(images, found, strict=True):
+                kept = of[image.tobytes()][1] != blind_to
+                one.attributes = 0.6 * (np.asarray(truth[image.tobytes()])[kept] == 1)
+            return found
+
+        oracle.detect = detect
+    for words, count in ((["--subset", "test"], 3), ([], 2)):
+        fashion.main(["evaluate", "--weights", *folders, *words])
+        assert capsys.readouterr().out.count("attributes, mean F1 1.000 (1.000 – 1.000)") == count
+    fashion.main(["evaluate", "--weights", *folders, "--subset", "test", "--min-attribute", "0.7"])
+    assert capsys.readouterr().out.count("attributes, mean F1 0.000") == 3
+    record(2).write(folders[1])  # one that tells none: neither does the ensemble
+    oracles[1].config.NUM_ATTRIBUTES, oracles[1].detect = 0, Oracle(8).detect
+    fashion.main(["evaluate", "--weights", *folders, "--subset", "test"])
+    assert capsys.readouterr().out.count("attributes, mean F1 1.000") == 1
 
 
 def test_runs_detect_together(two_runs, tmp_path, capsys):

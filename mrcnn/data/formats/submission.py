@@ -8,7 +8,7 @@ from __future__ import annotations
 import csv
 import os
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -127,7 +127,7 @@ def _rows(path: str, classes: bool = False) -> Iterator[tuple[int, str, str, str
     """Return (line, image, runs, class or None) of each line."""
     csv.field_size_limit(2**31 - 1)  # of a large photo's runs
     with open(path, encoding="utf-8-sig", newline="") as file:  # spreadsheets put a mark before UTF-8
-        reader = csv.DictReader(file)
+        reader = csv.DictReader(_text(file, path))
         header = reader.fieldnames or []
         if any(column not in header for column in (*COLUMNS, *[CLASS] * classes)):
             wanted = f"{','.join(COLUMNS)}{f',{CLASS}' if classes else f'[,{CLASS}]'}"
@@ -136,6 +136,18 @@ def _rows(path: str, classes: bool = False) -> Iterator[tuple[int, str, str, str
             if None in row or None in row.values():
                 raise ValueError(f"{path}, line {reader.line_num}: {len(header)} fields are expected, as in the first line.")
             yield reader.line_num, row[COLUMNS[0]], row[COLUMNS[1]], row.get(CLASS)
+
+
+def _text(file: Iterable[str], path: str) -> Iterator[str]:
+    """Return the lines of a file.
+
+    Raises:
+        ValueError: it is no text.
+    """
+    try:
+        yield from file
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} is no text in UTF-8, as a CSV is: {error}") from error
 
 
 def _runs(line: int, text: str, size: tuple[int, int]) -> _Runs:

@@ -110,6 +110,13 @@ def test_what_is_no_submission_is_refused(tmp_path, content, message):
         submission.faults(path, SIZES)
 
 
+def test_a_file_that_is_no_text_is_named(tmp_path):
+    path = tmp_path / "photo.csv"
+    path.write_bytes(b"\x89PNG\r\n\x1a\n")
+    with pytest.raises(ValueError, match=r"photo\.csv is no text in UTF-8"):
+        submission.check(path, {"a": (4, 5)})
+
+
 def test_the_first_mask_keeps_the_pixels_and_a_hidden_one_is_left_out(tmp_path):
     small, large = np.zeros((4, 3), bool), np.ones((4, 3), bool)
     small[1, 1] = True
