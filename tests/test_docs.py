@@ -15,7 +15,7 @@ PARAMETERS = {name for name in vars(Config) if name.isupper()}
 #: Of the same form as a parameter, but an environment variable, a constant of a module, or what a command's reader fills in.
 NO_PARAMETERS = {
     "HEAD_LAYERS", "KERAS_BACKEND", "MRCNN_BENCH_AUGMENT", "MRCNN_BENCH_RUNTIMES", "MRCNN_BENCH_TORCH", "MRCNN_MAX_IMAGE_PIXELS", "MRCNN_REFERENCE",
-    "NO_ALBUMENTATIONS_UPDATE", "ONEDNN_VERBOSE", "PHOTO_OR_FOLDER", "ROOT_DIR", "TF_NUM_INTEROP_THREADS",
+    "NO_ALBUMENTATIONS_UPDATE", "ONEDNN_VERBOSE", "PHOTO_OR_FOLDER", "ROOT_DIR", "TF_CPP_MIN_LOG_LEVEL", "TF_NUM_INTEROP_THREADS",
 }  # fmt: skip
 
 
