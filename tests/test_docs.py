@@ -93,10 +93,10 @@ def test_every_public_function_and_class_says_what_it_does():
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_every_picture_of_how_it_works_can_be_drawn(tmp_path):
-    from docs import draw_how_it_works
+    from docs import draw_how_it_works, photo_walk
 
-    config = draw_how_it_works.InspectedConfig()
+    config = photo_walk.InspectedConfig()
     config.DETECTION_MIN_CONFIDENCE = 0  # random weights are sure of nothing
-    paths = draw_how_it_works.draw(draw_how_it_works.walk(None, config), tmp_path)
+    paths = draw_how_it_works.draw(photo_walk.walk(None, config), tmp_path)
     assert {path.name for path in paths} == {file.name for file in (ROOT / "docs" / "images" / "how_it_works").iterdir()}
     assert min(path.stat().st_size for path in paths) > 5000
