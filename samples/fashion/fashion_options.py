@@ -66,7 +66,7 @@ def duration(text):
 
 
 def setting(text, derived=DERIVED):
-    """Read "NAME=VALUE" as `program.setting` does; parameters that follow from something else are refused, each with the reason that `derived` gives."""
+    """Read "NAME=VALUE" as `program.setting` does; parameters that follow from something else are refused, with the reasons of `derived`."""
     name, value = program.setting(text)
     if name in derived:
         raise argparse.ArgumentTypeError(f"{name} {derived[name]}: leave it out")
