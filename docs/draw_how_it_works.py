@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import matplotlib
@@ -24,116 +23,22 @@ from matplotlib.figure import Figure
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
+from docs.photo_walk import LEVELS, NAMES, Walk, walk  # noqa: E402
 from mrcnn import model as modellib  # noqa: E402
 from mrcnn import utils, visualize  # noqa: E402
-from mrcnn.config import Config  # noqa: E402
-from mrcnn.data import rpn_targets, synthetic  # noqa: E402
-from mrcnn.inference import candidates, explain, predict  # noqa: E402
+from mrcnn.data import rpn_targets  # noqa: E402
+from mrcnn.inference import candidates, predict  # noqa: E402
 from mrcnn.nn import roi_align as levels_of_rois  # noqa: E402
 from mrcnn.nn.targets import DetectionTargets  # noqa: E402
 from mrcnn.ops import boxes as box_ops  # noqa: E402
 from mrcnn.ops import masks as mask_ops  # noqa: E402
 from mrcnn.ops import roi_align  # noqa: E402
 from mrcnn.visualize import colors, figures  # noqa: E402
-from samples.fashion import fashion_config  # noqa: E402
 
 OUTPUT = ROOT / "docs" / "images" / "how_it_works"
-NAMES = ["BG", *synthetic.CLASS_NAMES]
-#: The photo: series and number of the scene, side as drawn, columns that are kept. Training took series 0.
-SERIES, NUMBER, SIDE, COLUMNS = 7, 4, 512, slice(64, 448)
 SHOWN = 60  # best anchors by score in the picture of the proposals
-EXAMPLE = "bag"  # class of the detection that is followed through RoIAlign and heads
 DPI = 100
 QUALITY = 85  # of the JPEGs
-LEVELS = ("P2", "P3", "P4", "P5", "P6")
-
-
-class InspectedConfig(fashion_config.Small):
-    """The fashion sample's small network, one photo at a time."""
-
-    NUM_CLASSES = len(NAMES)
-    IMAGES_PER_GPU = 1
-    DETECTION_MIN_CONFIDENCE = Config.DETECTION_MIN_CONFIDENCE  # the library's; the sample keeps more, for its mAP
-
-
-class OnePhoto(utils.Dataset):
-    """A data set of one photo with its instances."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.scene = synthetic.scene(SERIES, NUMBER, SIDE)
-        for class_id, name in enumerate(NAMES[1:], start=1):
-            self.add_class("scenes", class_id, name)
-        self.add_image("scenes", image_id=f"{SERIES}/{NUMBER}", path=None)
-        self.prepare()
-
-    def load_image(self, image_id: int) -> np.ndarray:
-        return self.scene.image[:, COLUMNS].copy()
-
-    def load_mask(self, image_id: int) -> tuple[np.ndarray, np.ndarray]:
-        return self.scene.masks[:, COLUMNS].copy(), self.scene.class_ids.copy()
-
-
-@dataclass(frozen=True)
-class Walk:
-    """One photo's way through the network.
-
-    Attributes:
-        photo: [H, W, 3] uint8.
-        molded: what the network gets.
-        config, model: of the network.
-        outputs: its seven answers for the photo, see `build.build`.
-        frame, seen: the boxes of each stage, in pixels of the photo; see `explain.stages`.
-        class_ids, boxes, masks: the truth as training has it: [N], [N, 4] in pixels of the molded image, [H, W, N].
-        inside: tensors of the network by name.
-    """
-
-    photo: np.ndarray
-    molded: predict.Molded
-    config: Config
-    model: modellib.MaskRCNN
-    outputs: list[np.ndarray]
-    frame: explain.Frame
-    seen: explain.Stages
-    class_ids: np.ndarray
-    boxes: np.ndarray
-    masks: np.ndarray
-    inside: dict[str, np.ndarray]
-
-    @property
-    def pale(self) -> np.ndarray:
-        """The photo, lighter, so that what is drawn on it stands out."""
-        return (0.5 * self.photo + 127).astype(np.uint8)
-
-    def to_photo(self, boxes: np.ndarray) -> np.ndarray:
-        """Bring boxes [N, 4] from pixels of the molded image to pixels of the photo."""
-        return self.frame.to_photo(box_ops.normalize(np.asarray(boxes), self.frame.network_shape))
-
-
-def walk(weights: str | None, config: Config | None = None) -> Walk:
-    """Send the photo through the network.
-
-    Args:
-        weights: a checkpoint of the configuration's network; None: random weights, for a test.
-        config: None: `InspectedConfig`.
-    """
-    config = config or InspectedConfig()
-    model = modellib.MaskRCNN("inference", config, "logs")
-    if weights is not None:
-        model.load_weights(weights, by_name=True)
-    dataset = OnePhoto()
-    photo = dataset.load_image(0)
-    predictor = predict.Predictor(model.keras_model, config)
-    [(_, molded, outputs)] = predictor.answers([photo])
-    frame = explain.Frame(photo.shape[:2], molded.image.shape[:2], molded.window)
-    seen = explain.stages(model.keras_model, outputs, predictor.anchors(molded.image.shape), frame)
-    _, _, class_ids, boxes, masks = modellib.load_image_gt(dataset, config, 0, use_mini_mask=False)
-    layer = model.keras_model.get_layer
-    tensors = {f"C{level}": layer(name).input for level, name in ((2, "fpn_c2p2"), (3, "fpn_c3p3"), (4, "fpn_c4p4"), (5, "fpn_c5p5"))}
-    tensors |= {name: layer(f"fpn_{name.lower()}").output for name in LEVELS}
-    tensors |= {"rois": layer("ROI").output, "cut": layer("roi_align_classifier").output}
-    inside = {name: value[0] for name, value in model.run_graph([photo], list(tensors.items())).items()}
-    return Walk(photo, molded, config, model, outputs, frame, seen, class_ids, boxes, masks, inside)
 
 
 # --- One function a picture ------------------------------------------------------------------------------------------------
@@ -293,7 +198,7 @@ def cutting(w: Walk) -> Figure:
     axes[0].set_xticks([10, 32, *edges], ["10", "32", *(f"{edge:.0f}" for edge in edges)])
     axes[0].minorticks_off()
 
-    found, pool = _example(w), w.config.POOL_SIZE
+    found, pool = w.example, w.config.POOL_SIZE
     row = w.seen.candidates.rows[w.seen.chosen[found]]
     box, feature = w.inside["rois"][row], w.inside["P2"]
     height, width = feature.shape[:2]
@@ -319,7 +224,7 @@ def cutting(w: Walk) -> Figure:
 
 def heads(w: Walk) -> Figure:
     """What the three heads say of one roi."""
-    found = _example(w)
+    found = w.example
     one = w.seen.chosen[found]
     row, class_id = w.seen.candidates.rows[one], w.seen.candidates.class_ids[one]
     before, after = w.frame.to_photo(w.inside["rois"][row]), w.seen.candidate_boxes[one]
@@ -368,7 +273,7 @@ def choosing(w: Walk) -> Figure:
 def pasting(w: Walk) -> Figure:
     """A small mask, enlarged to its box, cut at one half; all masks on the photo."""
     pixels, class_ids, certainty, small = predict.unmold(w.outputs[0], w.outputs[3], w.photo.shape, w.molded.image.shape, w.molded.window)
-    one = w.seen.detections[int(w.seen.chosen[_example(w)])]
+    one = w.seen.detections[int(w.seen.chosen[w.example])]
     y1, x1, y2, x2 = pixels[one]
     enlarged = mask_ops.resize_bilinear(np.asarray(small.masks[one], np.float32), (y2 - y1, x2 - x1))
     figure, axes = _row(4, 3.1)
@@ -434,12 +339,6 @@ def _boxes(
     for box, color in zip(boxes, of_box, strict=True):
         figures.draw_rectangle(ax, box, color, style, 0.8)
     figures.write(ax, [figures.Label(box[1], box[0], text, color) for box, text, color in zip(boxes, labels, of_box, strict=False)], size)
-
-
-def _example(w: Walk) -> int:
-    """Place among the chosen of the detection that several pictures follow: the best one of class EXAMPLE."""
-    names = [NAMES[k] for k in w.seen.candidates.class_ids[w.seen.chosen]]
-    return names.index(EXAMPLE) if EXAMPLE in names else 0
 
 
 if __name__ == "__main__":

@@ -12,7 +12,8 @@ from typing import Any
 from mrcnn.commands import words
 
 _WEIGHTS = "the .h5 file; a run's folder, for its newest checkpoint; last, for that of the newest run under --logs (with --config: of its NAME)"
-_LOGS = "where --weights last looks. Default: logs"
+_CONFIG = "Default: that of the weights' run, else the library's"
+_SETTING = "a parameter of mrcnn.config.Config, such as IMAGE_MAX_DIM=512; may come several times"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -126,11 +127,7 @@ def _add_doctor(commands: argparse._SubParsersAction) -> None:
     parser.add_argument("--images", metavar="DIR", help="folder of the photos, where the format doesn't say")
     _add_reading(parser)
     parser.add_argument("--val-images", metavar="DIR", help="that of validation, if it is another")
-    parser.add_argument("--config", metavar="FILE.py:CLASS", help="your subclass of Config. The file is run. Default: the library's Config")
-    parser.add_argument(
-        "--set", dest="settings", type=_setting, action="append", default=[], metavar="NAME=VALUE",
-        help="a parameter of mrcnn.config.Config, such as IMAGE_MAX_DIM=512; may come several times",
-    )  # fmt: skip
+    _add_config(parser, "Default: the library's Config")
     parser.add_argument("--weights", metavar="FILE", help="the .h5 file that training shall start from")
     parser.add_argument("--html", metavar="FILE", help="also write the report as a page with pictures")
     parser.add_argument("--limit", type=_count, metavar="N", help="look at so many images of each data set, drawn by --seed")
@@ -154,14 +151,8 @@ def _add_evaluate(commands: argparse._SubParsersAction) -> None:
     network.add_argument("--data", metavar="PATH", help="annotations to judge by, a file or a folder")
     _add_reading(network)
     network.add_argument("--classes-of", metavar="PATH", help="annotations of training: their classes, in their order. Default: of --data")
-    network.add_argument(
-        "--config", metavar="FILE.py:CLASS", help="your subclass of Config. The file is run. Default: that of the weights' run, else the library's"
-    )
-    network.add_argument(
-        "--set", dest="settings", type=_setting, action="append", default=[], metavar="NAME=VALUE",
-        help="a parameter of Config; may come several times. DETECTION_MIN_CONFIDENCE is 0 unless it is set here",
-    )  # fmt: skip
-    network.add_argument("--logs", default="logs", metavar="DIR", help=_LOGS)
+    _add_config(network, settings=f"{_SETTING}. DETECTION_MIN_CONFIDENCE is 0 unless it is set here")
+    _add_logs(network)
     network.add_argument("--limit", type=_count, metavar="N", help="judge so many images, spread evenly")
     results = parser.add_argument_group("files")
     results.add_argument("--ground-truth", metavar="FILE", help='COCO "instances" json')
@@ -201,12 +192,8 @@ def _add_detect(commands: argparse._SubParsersAction) -> None:
     parser.add_argument("sources", nargs="*", metavar="PHOTO", help="photos, folders of photos, or one video file")
     parser.add_argument("--camera", type=int, metavar="N", help="a camera instead, 0 for the first; Ctrl-C or --frames ends it")
     parser.add_argument("--weights", required=True, metavar="FILE", help=f"{_WEIGHTS}. A config.json beside it says what network it is")
-    parser.add_argument("--logs", default="logs", metavar="DIR", help=_LOGS)
-    parser.add_argument("--config", metavar="FILE.py:CLASS", help="your subclass of Config instead. The file is run")
-    parser.add_argument(
-        "--set", dest="settings", type=_setting, action="append", default=[], metavar="NAME=VALUE",
-        help="a parameter of mrcnn.config.Config, such as DETECTION_NMS_METHOD=gaussian; may come several times",
-    )  # fmt: skip
+    _add_logs(parser)
+    _add_config(parser)
     parser.add_argument("--classes", metavar="NAMES", help="a,b,c or a file with one a line. Default: those of the run, or COCO's 80")
     parser.add_argument("--batch", type=_count, default=1, metavar="N", help="images the network takes at once. Default: 1")
     looks = parser.add_argument_group("how to look")
@@ -294,14 +281,18 @@ def _explain(options: argparse.Namespace) -> int:
 
 def _add_network(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--weights", required=True, metavar="FILE", help=f"{_WEIGHTS}, or coco")
-    parser.add_argument(
-        "--config", metavar="FILE.py:CLASS", help="your subclass of Config. The file is run. Default: that of the weights' run, else the library's"
-    )
-    parser.add_argument("--logs", default="logs", metavar="DIR", help=_LOGS)
-    parser.add_argument(
-        "--set", dest="settings", type=_setting, action="append", default=[], metavar="NAME=VALUE",
-        help="a parameter of mrcnn.config.Config, such as IMAGE_MAX_DIM=512; may come several times",
-    )  # fmt: skip
+    _add_config(parser)
+    _add_logs(parser)
+
+
+def _add_config(parser: argparse._ActionsContainer, default: str = _CONFIG, settings: str = _SETTING) -> None:
+    """Add --config and --set."""
+    parser.add_argument("--config", metavar="FILE.py:CLASS", help=f"your subclass of Config. The file is run. {default}")
+    parser.add_argument("--set", dest="settings", type=_setting, action="append", default=[], metavar="NAME=VALUE", help=settings)
+
+
+def _add_logs(parser: argparse._ActionsContainer) -> None:
+    parser.add_argument("--logs", default="logs", metavar="DIR", help="where --weights last looks. Default: logs")
 
 
 def _add_data(parser: argparse.ArgumentParser, *, required: bool) -> None:

@@ -53,6 +53,11 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, (int, float, np.number)) and not isinstance(value, bool) and math.isfinite(value)
 
 
+def _is_word(value: Any, words: tuple[str, ...]) -> bool:
+    """Whether it is one of the words; comparing an array with them would end in NumPy's error."""
+    return isinstance(value, str) and value in words
+
+
 def _numbers(config: "Config", name: str, expected: str, remedy: str = "") -> np.ndarray:
     """Value as a float array; refused if it isn't made of finite numbers."""
     try:
@@ -71,10 +76,10 @@ def _check_identity(config: "Config") -> None:
         _refuse(config, "NAME", "it becomes part of file names and must not contain / \\ : * ? \" < > |")
     if not _is_whole(config.NUM_CLASSES) or config.NUM_CLASSES < 2:
         _refuse(config, "NUM_CLASSES", "at least 2 are expected, background included", "Set NUM_CLASSES = 1 + the number of your classes.")
-    if config.GPU_COUNT != 1:
+    if not _is_number(config.GPU_COUNT) or config.GPU_COUNT != 1:
         _refuse(config, "GPU_COUNT", "training on several devices is not supported yet", "Set GPU_COUNT = 1 and IMAGES_PER_GPU to the batch size.")
     if not callable(config.BACKBONE):
-        if config.BACKBONE not in BACKBONES:
+        if not _is_word(config.BACKBONE, BACKBONES):
             _refuse(config, "BACKBONE", f"one of {', '.join(BACKBONES)} or a callable (input_image, stage5, train_bn) -> [C1…C5] is expected")
     if config.COMPUTE_BACKBONE_SHAPE is not None and not callable(config.COMPUTE_BACKBONE_SHAPE):
         _refuse(config, "COMPUTE_BACKBONE_SHAPE", "None or a callable image_shape -> [5, 2] is expected")
@@ -82,11 +87,11 @@ def _check_identity(config: "Config") -> None:
     _check_no_method(config, "COMPUTE_BACKBONE_SHAPE", None)
     if config.TRAIN_BN is not None and not isinstance(config.TRAIN_BN, bool):  # 0 would not be the False that build asks for
         _refuse(config, "TRAIN_BN", "None, False or True is expected")
-    if config.NORM not in NORMS:
+    if not _is_word(config.NORM, NORMS):
         _refuse(config, "NORM", f"one of {', '.join(NORMS)} is expected")
     if not isinstance(config.FOLD_BATCH_NORM, bool):
         _refuse(config, "FOLD_BATCH_NORM", "True or False is expected")
-    if config.PRECISION is not None and config.PRECISION not in PRECISIONS:
+    if config.PRECISION is not None and not _is_word(config.PRECISION, PRECISIONS):
         _refuse(config, "PRECISION", f"None or one of {', '.join(PRECISIONS)} is expected")
 
 
@@ -113,7 +118,7 @@ def _check_image_size(config: "Config") -> None:
     if not _is_whole(config.IMAGE_CHANNEL_COUNT) or config.IMAGE_CHANNEL_COUNT < 1:
         _refuse(config, "IMAGE_CHANNEL_COUNT", "a whole number of at least 1 is expected")
     mode = config.IMAGE_RESIZE_MODE
-    if mode not in RESIZE_MODES:
+    if not _is_word(mode, RESIZE_MODES):
         _refuse(config, "IMAGE_RESIZE_MODE", f"one of {', '.join(RESIZE_MODES)} is expected")
     names = {"square": ("IMAGE_MAX_DIM",), "crop": ("IMAGE_MIN_DIM",), "pad64": ("IMAGE_MIN_DIM",), "none": ("IMAGE_MAX_DIM",)}[mode]
     for name in names:
@@ -150,7 +155,7 @@ def _check_anchors(config: "Config") -> None:
     ratios = _numbers(config, "RPN_ANCHOR_RATIOS", "a list of positive width / height ratios is expected", "Set [0.5, 1, 2], say.")
     if ratios.ndim != 1 or not len(ratios) or not (ratios > 0).all():
         _refuse(config, "RPN_ANCHOR_RATIOS", "a list of positive width / height ratios is expected", "Set [0.5, 1, 2], say.")
-    if config.RPN_ANCHOR_STRIDE not in (1, 2, 4):
+    if not _is_number(config.RPN_ANCHOR_STRIDE) or config.RPN_ANCHOR_STRIDE not in (1, 2, 4):
         _refuse(config, "RPN_ANCHOR_STRIDE", "1, 2 or 4 is expected (2: anchors at every second cell)", "Set 1.")
     for name in ("RPN_BBOX_STD_DEV", "BBOX_STD_DEV"):
         std_dev = _numbers(config, name, "four positive numbers (dy, dx, log dh, log dw) are expected")
@@ -218,7 +223,7 @@ def _check_fractions(config: "Config") -> None:
 
 
 def _check_suppression(config: "Config") -> None:
-    if config.DETECTION_NMS_METHOD not in NMS_METHODS:
+    if not _is_word(config.DETECTION_NMS_METHOD, NMS_METHODS):
         _refuse(config, "DETECTION_NMS_METHOD", f"one of {', '.join(NMS_METHODS)} is expected")
     if not _is_number(config.DETECTION_SOFT_NMS_SIGMA) or config.DETECTION_SOFT_NMS_SIGMA <= 0:
         _refuse(config, "DETECTION_SOFT_NMS_SIGMA", "a number above 0 is expected", "Set 0.5, the paper's.")
@@ -247,14 +252,14 @@ def _check_masks(config: "Config") -> None:
     mini = _numbers(config, "MINI_MASK_SHAPE", "(height, width) in whole pixels is expected", "Set (56, 56).") if config.USE_MINI_MASK else ()
     if config.USE_MINI_MASK and (mini.shape != (2,) or (mini < 1).any() or (mini != mini.astype(int)).any()):
         _refuse(config, "MINI_MASK_SHAPE", "(height, width) in whole pixels is expected", "Set (56, 56).")
-    if config.CROWD_OVERLAP not in ("ioa", "iou"):
+    if not _is_word(config.CROWD_OVERLAP, ("ioa", "iou")):
         _refuse(config, "CROWD_OVERLAP", "'ioa' or 'iou' is expected")
-    if config.ROI_ALIGN not in ("crop_and_resize", "aligned"):
+    if not _is_word(config.ROI_ALIGN, ("crop_and_resize", "aligned")):
         _refuse(config, "ROI_ALIGN", "'crop_and_resize' or 'aligned' is expected")
 
 
 def _check_losses(config: "Config") -> None:
-    if config.OPTIMIZER not in OPTIMIZERS:
+    if not _is_word(config.OPTIMIZER, OPTIMIZERS):
         _refuse(config, "OPTIMIZER", f"one of {', '.join(OPTIMIZERS)} is expected")
     weights = config.LOSS_WEIGHTS
     unknown = sorted(set(weights) - {*LOSS_NAMES, ATTRIBUTE_LOSS}) if isinstance(weights, dict) else None
@@ -303,7 +308,7 @@ def _check_updates(config: "Config") -> None:
         _refuse(config, "GRADIENT_ACCUMULATION", "a whole number of at least 1 is expected (1: each batch is an update)")
     if config.EMA_DECAY is not None and not (_is_number(config.EMA_DECAY) and 0 < config.EMA_DECAY < 1):
         _refuse(config, "EMA_DECAY", "a number between 0 and 1, or None for no average, is expected", "Set 0.999, say.")
-    if config.ON_NON_FINITE not in NON_FINITE:
+    if not _is_word(config.ON_NON_FINITE, NON_FINITE):
         _refuse(config, "ON_NON_FINITE", f"one of {', '.join(NON_FINITE)} is expected")
 
 

@@ -291,6 +291,10 @@ REFUSED = [
     ({"CLASS_WEIGHTS": [1, -1]}, r"CLASS_WEIGHTS = \[1, -1\]: numbers of at least 0"),
     ({"CLASS_WEIGHTS": np.array([1, np.nan])}, r"CLASS_WEIGHTS = .*numbers of at least 0"),
     ({"CLASS_WEIGHTS": {0: 0, 1: 0}}, r"CLASS_WEIGHTS = .*one of them above"),
+    ({"NORM": np.array(["group", "batch"])}, r"NORM = array.*: one of batch, group, sync_batch is expected"),
+    ({"PRECISION": np.array(["float32", "float32"])}, r"PRECISION = array.*: None or one of"),
+    ({"RPN_ANCHOR_STRIDE": np.array([1, 2])}, r"RPN_ANCHOR_STRIDE = array.*: 1, 2 or 4 is expected"),
+    ({"GPU_COUNT": np.array([1, 1])}, r"GPU_COUNT = array.*several devices"),
 ]
 
 

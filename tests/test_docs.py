@@ -15,7 +15,7 @@ PARAMETERS = {name for name in vars(Config) if name.isupper()}
 #: Of the same form as a parameter, but an environment variable, a constant of a module, or what a command's reader fills in.
 NO_PARAMETERS = {
     "HEAD_LAYERS", "KERAS_BACKEND", "MRCNN_BENCH_AUGMENT", "MRCNN_BENCH_RUNTIMES", "MRCNN_BENCH_TORCH", "MRCNN_MAX_IMAGE_PIXELS", "MRCNN_REFERENCE",
-    "NO_ALBUMENTATIONS_UPDATE", "ONEDNN_VERBOSE", "PHOTO_OR_FOLDER", "ROOT_DIR", "TF_NUM_INTEROP_THREADS",
+    "NO_ALBUMENTATIONS_UPDATE", "ONEDNN_VERBOSE", "PHOTO_OR_FOLDER", "ROOT_DIR", "TF_CPP_MIN_LOG_LEVEL", "TF_NUM_INTEROP_THREADS",
 }  # fmt: skip
 
 
@@ -93,10 +93,10 @@ def test_every_public_function_and_class_says_what_it_does():
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_every_picture_of_how_it_works_can_be_drawn(tmp_path):
-    from docs import draw_how_it_works
+    from docs import draw_how_it_works, photo_walk
 
-    config = draw_how_it_works.InspectedConfig()
+    config = photo_walk.InspectedConfig()
     config.DETECTION_MIN_CONFIDENCE = 0  # random weights are sure of nothing
-    paths = draw_how_it_works.draw(draw_how_it_works.walk(None, config), tmp_path)
+    paths = draw_how_it_works.draw(photo_walk.walk(None, config), tmp_path)
     assert {path.name for path in paths} == {file.name for file in (ROOT / "docs" / "images" / "how_it_works").iterdir()}
     assert min(path.stat().st_size for path in paths) > 5000

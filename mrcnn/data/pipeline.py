@@ -3,6 +3,9 @@
 No item depends on what was loaded before it or in which thread, so any loader may ask for any batch in any order and
 gets the same. Positions count from the beginning of the run, through pass after pass of the dataset (`order`), so every
 image comes once a pass whatever the length of an epoch.
+
+Training sees epochs from 1 on: Keras' `fit` calls `on_epoch_end` once before its first epoch, in each stage and each resumed
+run alike, so what it shows as epoch e (from 1) is epoch e here, and epoch 0 is never trained on.
 """
 
 from __future__ import annotations
@@ -127,7 +130,7 @@ class Batches:
         """Load a batch.
 
         Args:
-            epoch: from 0; ignored without shuffle.
+            epoch: from 0 (training begins with 1, see above); ignored without shuffle.
             index: 0…steps - 1.
 
         Returns, B being batch_size, or less for the last batch with one_pass:

@@ -10,7 +10,7 @@ import numpy as np
 
 from mrcnn.data import statistics
 from mrcnn.doctor import anchor_fit
-from mrcnn.doctor.findings import Finding
+from mrcnn.doctor.findings import Finding, class_names
 from mrcnn.doctor.survey import Photo, Survey
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ def measure(training: Survey, config: Config, validation: Survey | None = None, 
         others, ids, _ = _objects(validation, config)
         if len(ids):
             held_out = anchor_fit.Fit(better.scales, better.ratios, others.best_iou(better.scales, better.ratios))
-    return Anchors(own, better, class_ids, areas, training.dataset.class_names, held_out)
+    return Anchors(own, better, class_ids, areas, class_names(training.dataset), held_out)
 
 
 def _objects(survey: Survey, config: Config) -> tuple[anchor_fit.Objects, np.ndarray, np.ndarray]:

@@ -11,7 +11,7 @@ import numpy as np
 from mrcnn.data import attributes
 from mrcnn.data.dataset import Dataset
 from mrcnn.doctor import likeness
-from mrcnn.doctor.findings import EXAMPLES, Finding, by_share, of
+from mrcnn.doctor.findings import EXAMPLES, Finding, by_share, class_names, of
 from mrcnn.doctor.survey import Photo, Survey
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def check(survey: Survey, config: Config) -> Iterator[Finding]:
     counts = found.instances_per_class
     if survey.counts is not None:  # of all images, not of the sample alone
         counts = np.maximum(survey.counts, 0).sum(axis=0)
-    names, seen = survey.dataset.class_names, survey.whole or survey.counts is not None
+    names, seen = class_names(survey.dataset), survey.whole or survey.counts is not None
     if not counts.sum():
         severity = "error" if seen else "warning"
         where = f"None of the {len(survey.photos)} images looked at has an instance that can be used."
@@ -117,7 +117,7 @@ def _balance(survey: Survey, counts: np.ndarray) -> Iterator[Finding]:
     if survey.subset == "training" and len(there) > 1:
         most, least = there[np.argmax(counts[there])], there[np.argmin(counts[there])]
         if counts[most] >= LOPSIDED * counts[least]:
-            names = survey.dataset.class_names
+            names = class_names(survey.dataset)
             what = f"{names[most]} has {counts[most]} instances, {names[least]} {counts[least]}: {counts[most] / counts[least]:.0f} times as many."
             advice = "Try REPEAT_THRESHOLD = 0.001 and larger, or CLASS_WEIGHTS (mrcnn.data.class_weights)."
             yield Finding("classes.imbalance", "note", what, advice, survey.subset)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 #: How bad: with an error training makes no sense until it is mended; with a warning it works and its result suffers; a
 #: note is worth knowing.
@@ -11,6 +12,7 @@ SEVERITIES = ("error", "warning", "note")
 #: Images or instances that training leaves out are an error from this share on, a warning below.
 LOST_SHARE = 0.1
 EXAMPLES = 5
+_NAME_WIDTH = 32  # letters of a class's name in a table
 
 
 @dataclass(frozen=True)
@@ -69,3 +71,16 @@ def of(count: int, total: int, what: str) -> str:
 def ranked(found: Sequence[Finding]) -> list[Finding]:
     """Sort findings, the worst first, otherwise in their order."""
     return sorted(found, key=lambda finding: SEVERITIES.index(finding.severity))
+
+
+def class_names(dataset: Any) -> list[str]:
+    """Return the classes' names for people: whole, where `Dataset.class_names` ends at the first comma; long ones are cut with ….
+
+    >>> from mrcnn.data.dataset import Dataset
+    >>> shop = Dataset()
+    >>> shop.add_class("shop", 1, "shirt, blouse")
+    >>> class_names(shop)
+    ['BG', 'shirt, blouse']
+    """
+    names = [str(info["name"]) for info in dataset.class_info]
+    return [name if len(name) <= _NAME_WIDTH else f"{name[: _NAME_WIDTH - 1]}…" for name in names]

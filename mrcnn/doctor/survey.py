@@ -11,7 +11,7 @@ import numpy as np
 
 from mrcnn.data import attributes, images, reading, samples, statistics
 from mrcnn.data.dataset import Dataset, Subset, rles_of
-from mrcnn.doctor import likeness, photo_files
+from mrcnn.doctor import findings, likeness, photo_files
 from mrcnn.ops import boxes as box_ops
 from mrcnn.ops import masks as mask_ops
 from mrcnn.ops import rle
@@ -132,7 +132,7 @@ class Survey:
     def statistics(self) -> statistics.Statistics:
         """Return the figures of the images that training can use, sizes in pixels of the photos."""
         return statistics.collect(
-            self.dataset.class_names,
+            findings.class_names(self.dataset),
             (
                 statistics.Objects(p.image_id, p.instances.class_ids, p.instances.areas, p.instances.boxes[:, 2:] - p.instances.boxes[:, :2])
                 for p in self.photos

@@ -67,21 +67,18 @@ def gather(
     A mask is made only of candidates that suppression keeps at some value of the grid. An image that can't be read or judged is logged and left out.
     """
     config, gathered = parts.predictor.config, []
-    at_once = build.photos_at_once(config)
-    batch: list[collect.Truth] = []
-    for done, image_id in enumerate(image_ids, start=1):
-        try:
-            batch.append(collect.load(dataset, image_id, config.IMAGE_CHANNEL_COUNT))
-        except Exception as error:  # whatever a user's load_image or load_mask raises
-            logger.warning("Left out of the tuning: image %s: %s: %s", image_id, type(error).__name__, error)
-        if batch and (len(batch) == at_once or done == len(image_ids)):
-            found: dict[int, tuning.Image] = {}
-            for i, molded, outputs in parts.predictor.answers([one.image for one in batch]):
-                found[i] = _of_image(parts, molded, outputs, batch[i], grid)
-            gathered += [found[i] for i in range(len(batch))]
-            batch = []
-        if not batch:
-            progress(done, len(image_ids))
+
+    def left_out(image_id: int, error: Exception) -> None:
+        logger.warning("Left out of the tuning: image %s: %s: %s", image_id, type(error).__name__, error)
+
+    for done, batch in collect.batches(
+        lambda image_id: collect.load(dataset, image_id, config.IMAGE_CHANNEL_COUNT), image_ids, build.photos_at_once(config), left_out
+    ):
+        found: dict[int, tuning.Image] = {}
+        for i, molded, outputs in parts.predictor.answers([one.image for one in batch]) if batch else ():
+            found[i] = _of_image(parts, molded, outputs, batch[i], grid)
+        gathered += [found[i] for i in range(len(batch))]
+        progress(done, len(image_ids))
     return gathered
 
 

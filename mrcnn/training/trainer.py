@@ -44,6 +44,8 @@ def feeds(
     def feed(which: str, dataset: Dataset, steps: int | None, **options: Any) -> Feed:
         try:
             batches = pipeline.Batches(dataset, config, batch_size=config.BATCH_SIZE, steps=steps, seed=config.SEED, anchors=anchors, **options)
+            if not batches.shuffle:
+                batches.item(0, 0)  # a set of which no photo can be read would be noticed after an epoch's training
             ahead = _loader(batches, config)
         except ValueError as error:
             raise ValueError(f"{which} data set: {error}") from error

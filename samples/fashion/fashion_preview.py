@@ -57,7 +57,7 @@ def preview(dataset, config, names, photos, draws, folder):
         pictures = [_drawn(plain.item(*places[0]), config, dataset.class_names, "plain")]
         for epoch, index in places:
             step = index // config.BATCH_SIZE + 1
-            pictures.append(_drawn(source.item(epoch, index), config, dataset.class_names, f"epoch {epoch + 1}, step {step}"))
+            pictures.append(_drawn(source.item(epoch, index), config, dataset.class_names, f"epoch {epoch}, step {step}"))
         rows.append(_row(pictures))
         write_picture(os.path.join(folder, f"{len(rows):02d}.png"), rows[-1])
     width = max(row.shape[1] for row in rows)
@@ -71,9 +71,10 @@ def preview(dataset, config, names, photos, draws, folder):
 def _views(source, photos, draws):
     """Return, for the first photos of the training, where their first views are: [[(epoch, index), …], …]."""
     places = {}
-    position, items = 0, source.steps * source.batch_size
+    items = source.steps * source.batch_size
+    position = items  # training begins with epoch 1 of the pipeline
     # A pass may show a photo more than once, or leave it out; some passes more than draws find them all.
-    while position < (draws + 2) * max(len(source.dataset.image_ids), photos):
+    while position < items + (draws + 2) * max(len(source.dataset.image_ids), photos):
         place = divmod(position, items)
         image_id = source.image_at(*place)
         if image_id in places or len(places) < photos:

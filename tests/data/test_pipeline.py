@@ -1,65 +1,16 @@
-"""mrcnn.data.pipeline: shapes and order of the inputs, purity of the items, and bad images."""
+"""mrcnn.data.pipeline: shapes and order of the inputs, purity of the items, and bad images; test_batch_order.py has the order of the images."""
 
 import logging
 import threading
 
 import numpy as np
 import pytest
+from grey_squares import Squares, anchors, batches, equal, image_ids
 from loader_data import SmallConfig
 
 from mrcnn.data import augment, pipeline
 from mrcnn.data.dataset import Dataset
-from mrcnn.ops import anchors as anchor_ops
 from mrcnn.ops import masks as mask_ops
-
-
-class Squares(Dataset):
-    """Image i is grey of value i and has instances[i] squares."""
-
-    def __init__(self, instances, broken=(), side=64):
-        super().__init__()
-        self.instances, self.broken, self.side = instances, set(broken), side
-        self.add_class("a", 1, "one")
-        self.add_class("a", 2, "two")
-        for i in range(len(instances)):
-            self.add_image("a", f"image-{i}", None)
-        self.prepare()
-
-    def load_image(self, image_id):
-        if image_id in self.broken:
-            raise OSError("disk error")
-        return np.full((self.side, self.side, 3), image_id, np.uint8)
-
-    def load_mask(self, image_id):
-        count = self.instances[image_id]
-        masks = np.zeros((self.side, self.side, count), np.uint8)
-        for i in range(count):
-            masks[4 * i : 4 * i + 10, 10:30, i] = 1
-        return masks, np.arange(count) % 2 + 1
-
-
-def anchors(config=None, shape=(64, 64)):
-    config = config or SmallConfig()
-    shapes = anchor_ops.feature_shapes(shape, config.BACKBONE_STRIDES)
-    return anchor_ops.generate_pyramid(
-        config.RPN_ANCHOR_SCALES, config.RPN_ANCHOR_RATIOS, shapes, config.BACKBONE_STRIDES
-    )
-
-
-def batches(dataset, config=None, batch_size=2, steps=3, **kwargs):
-    kwargs.setdefault("anchors", anchors(config))
-    return pipeline.Batches(
-        dataset, config or SmallConfig(), batch_size=batch_size, steps=steps, **{"seed": 0, **kwargs}
-    )
-
-
-def image_ids(source, epoch):
-    """The images of an epoch, by the id in their meta vectors."""
-    return [int(meta[0]) for step in range(len(source)) for meta in source.batch(epoch, step)[1]]
-
-
-def equal(first, second):
-    return all(np.array_equal(one, two) for one, two in zip(first, second, strict=True))
 
 
 def test_a_batch_holds_the_seven_inputs_in_the_historic_order():
@@ -104,21 +55,6 @@ def test_surplus_instances_are_left_out_at_random():
     assert all(len(set(some)) == 4 and list(some) == sorted(some) for some in tops)
 
 
-@pytest.mark.parametrize(("count", "batch_size", "steps"), [(5, 2, 3), (7, 2, 2), (3, 2, 5)])
-def test_every_image_comes_once_a_pass(count, batch_size, steps):
-    source = batches(Squares([1] * count), batch_size=batch_size, steps=steps)
-    seen = [i for epoch in range(2 * count) for i in image_ids(source, epoch)]
-    for start in range(0, len(seen) - count, count):
-        assert sorted(seen[start : start + count]) == list(range(count))
-
-
-def test_passes_differ_in_order_and_so_do_seeds():
-    dataset = Squares([1] * 12)
-    source, other = (batches(dataset, batch_size=4, steps=3, seed=seed) for seed in (0, 1))
-    assert image_ids(source, 0) != image_ids(source, 1)
-    assert image_ids(source, 0) != image_ids(other, 0)
-
-
 def test_a_batch_does_not_depend_on_what_was_loaded_before():
     dataset = Squares([9, 1, 2, 0, 5])
     fresh = batches(dataset).batch(3, 1)
@@ -142,93 +78,6 @@ def test_a_batch_is_the_same_in_any_thread():
     for thread in threads:
         thread.join()
     assert all(equal(results[i], expected[i]) for i in range(6))
-
-
-def test_validation_shows_the_same_images_in_order_every_epoch():
-    source = batches(Squares([9, 1, 2]), shuffle=False, batch_size=2, steps=2)
-    assert image_ids(source, 0) == [0, 1, 2, 0]
-    assert all(equal(source.batch(0, i), source.batch(7, i)) for i in range(2))
-
-
-@pytest.mark.parametrize(
-    ("count", "batch_size", "steps", "sizes"),
-    [(5, 2, 9, [2, 2, 1]), (5, 2, None, [2, 2, 1]), (4, 2, None, [2, 2]), (5, 2, 2, [2, 2]), (1, 4, 3, [1]), (3, 1, None, [1] * 3)],
-)
-def test_one_pass_shows_each_image_once_and_ends_with_a_smaller_batch(count, batch_size, steps, sizes):
-    source = batches(Squares([1] * count), shuffle=False, one_pass=True, batch_size=batch_size, steps=steps)
-    assert [len(source.batch(3, i)[0]) for i in range(len(source))] == sizes
-    assert image_ids(source, 0) == list(range(sum(sizes)))
-
-
-def test_one_pass_is_for_validation():
-    with pytest.raises(ValueError, match="one_pass.*shuffle=False"):
-        batches(Squares([1]), one_pass=True)
-
-
-def test_without_options_the_order_is_the_one_it_always_was():
-    source = batches(Squares([1] * 7), batch_size=2, steps=3, seed=4)
-    expected = [i for turn in range(3) for i in np.random.default_rng([0, 4, turn]).permutation(7)]
-    assert [i for epoch in range(3) for i in image_ids(source, epoch)] == expected[:18]
-
-
-def test_classes_are_read_only_if_an_option_asks():
-    dataset = Squares([1, 0])
-    dataset.image_class_ids = None  # would fail when called
-    batches(dataset).batch(0, 0)
-
-
-def rare():
-    """Ten images: class 2 on the second only (two instances there), none on the last three."""
-    return Squares([1, 2, 1, 1, 1, 1, 1, 0, 0, 0])
-
-
-def balanced(**parameters):
-    config = SmallConfig()
-    for name, value in parameters.items():
-        setattr(config, name, value)
-    return config
-
-
-def test_rare_classes_come_more_often_and_every_image_at_least_once_a_pass():
-    source = batches(rare(), balanced(REPEAT_THRESHOLD=0.4), batch_size=1, steps=11)  # √(0.4 / 0.1) = 2
-    seen = [i for epoch in range(3) for i in image_ids(source, epoch)]
-    for start in (0, 11, 22):
-        assert sorted(seen[start : start + 11]) == [0, 1, 1, 2, 3, 4, 5, 6, 7, 8, 9]
-
-
-def test_images_without_instances_keep_to_their_share():
-    source = batches(rare(), balanced(EMPTY_IMAGES_RATIO=0.125), batch_size=1, steps=8)  # one of eight, beside seven
-    passes = [image_ids(source, epoch) for epoch in range(12)]
-    assert all(sorted(i for i in seen if i < 7) == list(range(7)) for seen in passes)
-    assert {i for seen in passes for i in seen if i >= 7} == {7, 8, 9}
-
-
-def test_balanced_batches_are_the_same_whoever_asks_and_in_whatever_order():
-    config = balanced(REPEAT_THRESHOLD=0.3, EMPTY_IMAGES_RATIO=0.2)  # √3: a fraction, so passes differ in length
-    source, expected = batches(rare(), config, steps=6), {}
-    for epoch in range(4):
-        for index in range(6):
-            expected[epoch, index] = source.batch(epoch, index)
-    keys = [(3, 5), (0, 0), (2, 1), (3, 0), (1, 5)]
-    other, results = batches(rare(), config, steps=6), {}
-
-    def work(key):
-        results[key] = other.batch(*key)
-
-    threads = [threading.Thread(target=work, args=(key,)) for key in keys]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert all(equal(results[key], expected[key]) for key in keys)
-
-
-def test_a_bad_image_that_comes_twice_a_pass_is_tried_once_an_item():
-    dataset = rare()
-    dataset.image_class_ids = lambda image_id: np.array([2] if image_id == 1 else [1])
-    dataset.broken = set(range(10))
-    with pytest.raises(ValueError, match="None of the 10 images of the dataset can be used"):
-        batches(dataset, balanced(REPEAT_THRESHOLD=0.4)).item(0, 0)
 
 
 def test_a_bad_image_is_replaced_by_the_next_counted_and_logged_once(caplog):

@@ -24,6 +24,13 @@ def test_a_class_without_instances_in_validation_is_a_note():
     assert bad(report) == {} and finding(report, "classes.without_instances").examples == ("circle",)
 
 
+def test_names_with_a_comma_are_shown_whole_and_long_ones_cut_with_an_ellipsis():
+    report = examine(Photos(names=("shirt, blouse", "top, t-shirt", "a" * 40, "star, small")), NUM_CLASSES=5)
+    assert finding(report, "classes.without_instances").examples == (f"{'a' * 31}…", "star, small")
+    [survey] = report.surveys
+    assert survey.statistics().class_names[:3] == ["BG", "shirt, blouse", "top, t-shirt"]
+
+
 def test_few_instances_and_imbalance_are_noted():
     photos = Photos()
     photos.masks = [masks[:1] * 30 for masks in photos.masks]

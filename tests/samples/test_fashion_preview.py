@@ -55,6 +55,8 @@ def test_the_command_line_reads_names():
         (["train", "--augment", "flip,flap"], "'flap' is no augmentation: write some of flip, jitter"),
         (["preview", "--output", "x"], "--augment"),
         (["preview", "--augment", "flip"], "--output"),
+        (["preview", "--set", "NUM_ATTRIBUTES=3"], "NUM_ATTRIBUTES changes nothing in these pictures: leave it out"),
+        (["preview", "--set", "LEARNING_RATE=0.1"], "LEARNING_RATE changes nothing in these pictures: leave it out"),
         (["preview", "--augment", "flip", "--output", "x", "--rle-from", "0"], "--rle-from needs --dataset"),
     ],
 )
@@ -120,7 +122,9 @@ def test_the_views_are_what_training_is_fed(dataset, config, tmp_path, monkeypat
     assert len(views) == 6
     for title, item in views:
         epoch, step = (int(word.split()[1]) - 1 for word in title.split(","))
-        batch = feed.batches.batch(epoch, step)
+        trained = feed.at(epoch)
+        trained.on_epoch_end()  # as Keras' fit does before its first epoch
+        [batch] = trained[step]
         assert any((image == item.image).all() and (masks == item.masks).all() for image, masks in zip(batch[0], batch[6], strict=True))
 
 

@@ -72,8 +72,8 @@ def test_losses_do_not_depend_on_the_number_of_workers(fed, tmp_path):
 
 
 def test_without_validation_steps_every_image_is_loaded_once_an_epoch(fed):
-    assert fed[2].loaded[0] == 0  # its channels were looked at before training began
-    assert sorted(fed[2].loaded[1:]) == sorted([0, 1, 2, 3, 4] * 2)
+    assert fed[2].loaded[:2] == [0, 0]  # before training began: its channels, and that there is something to validate
+    assert sorted(fed[2].loaded[2:]) == sorted([0, 1, 2, 3, 4] * 2)
 
 
 @pytest.mark.parametrize(
@@ -82,6 +82,15 @@ def test_without_validation_steps_every_image_is_loaded_once_an_epoch(fed):
 def test_validation_steps_are_honoured_up_to_one_pass(fed, steps, images):
     _, validation = feeds(fed[1], tiny.Squares(5), VALIDATION_STEPS=steps)
     assert [int(meta[0]) for i in range(len(validation)) for meta in validation[i][0][1]] == images
+
+
+def test_a_set_of_which_no_photo_can_be_read_is_refused_by_name_before_training(fed):
+    class Broken(tiny.Squares):
+        def load_image(self, image_id):
+            raise OSError("disk error")
+
+    with pytest.raises(ValueError, match="Validation data set: None of the 3 images of the dataset can be used.*OSError: disk error"):
+        feeds(fed[1], Broken(3))
 
 
 def test_zero_validation_steps_mean_none(fed):
