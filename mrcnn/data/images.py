@@ -18,7 +18,7 @@ import numpy as np
 from mrcnn.data.reading import read
 from mrcnn.ops import masks as mask_ops
 
-__all__ = ["Resized", "check", "compose_meta", "mold", "parse_meta", "read", "require", "resize", "resized_size", "to_rgb", "unmold"]
+__all__ = ["Resized", "check", "check_all", "compose_meta", "mold", "parse_meta", "read", "require", "resize", "resized_size", "to_rgb", "unmold"]
 
 logger = logging.getLogger(__name__)
 
@@ -169,6 +169,23 @@ def unmold(image: np.ndarray, mean_pixel: Sequence[float], *, rounding: bool = T
     """
     image = np.asarray(image) + np.asarray(mean_pixel)
     return (np.clip(np.rint(image), 0, 255) if rounding else image).astype(np.uint8)
+
+
+def check_all(inputs: Sequence[np.ndarray], channels: int) -> list[np.ndarray]:
+    """Return a list of images as arrays [H, W, C] that the network can take.
+
+    Args:
+        inputs: What the caller passed.
+        channels: IMAGE_CHANNEL_COUNT.
+
+    Raises:
+        ValueError, TypeError: it is no list of images: None, or one photo, whose rows would pass for grey images; or see `check`.
+    """
+    if inputs is None:
+        raise ValueError("A list of images is expected; got None.")
+    if isinstance(inputs, np.ndarray) and inputs.ndim == 3:
+        raise ValueError(f"A list of images is expected; got one array of shape {inputs.shape}. Pass [image].")
+    return [check(image, i, channels) for i, image in enumerate(inputs)]
 
 
 def check(image: Any, index: int, channels: int) -> np.ndarray:

@@ -20,9 +20,6 @@ from mrcnn.ops import boxes as box_ops
 
 POSITIVE_IOU = 0.7
 NEGATIVE_IOU = 0.3
-# An anchor with so much in common with a crowd is no negative, by measure: half of its own area, from which on COCO's
-# evaluation leaves a detection alone; the original's IoU.
-CROWD_LIMITS = {"ioa": 0.5, "iou": 0.001}
 
 
 def build(
@@ -87,7 +84,7 @@ def _inside(grid: _Columns, crowd_box: np.ndarray, crowd_overlap: str) -> np.nda
     places, overlaps = grid.overlaps(crowd_box)
     if crowd_overlap == "ioa":
         overlaps = box_ops.ioa(grid.boxes[places], crowd_box)[:, 0]
-    return places[overlaps >= CROWD_LIMITS[crowd_overlap]]
+    return places[overlaps >= box_ops.CROWD_LIMITS[crowd_overlap]]
 
 
 class _Columns:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from html import escape
 from typing import TYPE_CHECKING
@@ -19,12 +18,12 @@ from mrcnn.ops import boxes as box_ops
 from mrcnn.results import Detections
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
     from mrcnn.doctor.report import Report
 
 #: Pictures of a finding, and of each data set as it is; pixels of their longer side.
 OF_FINDING, OF_DATA, SIDE = 4, 8, 420
+#: Of the plots.
+DPI = 90
 #: Instances from which on names would hide them.
 CAPTIONS = 25
 
@@ -146,7 +145,7 @@ def _fitted(image: np.ndarray, masks: Iterable[np.ndarray]) -> tuple[np.ndarray,
 
 def _plots(report: Report) -> Iterator[bytes]:
     """Yield the plots of the figures as PNG."""
-    from mrcnn.visualize import distribution
+    from mrcnn.visualize import distribution, training_curves
 
     data = {survey.subset: survey.statistics() for survey in report.surveys}
     data = {name: one for name, one in data.items() if len(one.class_ids)}
@@ -154,9 +153,9 @@ def _plots(report: Report) -> Iterator[bytes]:
         return
     names = next(iter(data.values())).class_names[1:]
     alike = {name: one.instances_per_class[1:] for name, one in data.items() if one.class_names[1:] == names}
-    yield _png(distribution.plot_classes(names, alike))
+    yield training_curves.png(distribution.plot_classes(names, alike), DPI)
     per_image = {name: one.instances_per_image for name, one in data.items()}
-    yield _png(distribution.plot_instances_per_image(per_image, limit=report.config.MAX_GT_INSTANCES))
+    yield training_curves.png(distribution.plot_instances_per_image(per_image, limit=report.config.MAX_GT_INSTANCES), DPI)
     sides = {}
     for survey in report.surveys:
         boxes = survey.joined("resized_boxes")
@@ -165,10 +164,4 @@ def _plots(report: Report) -> Iterator[bytes]:
             sides[survey.subset] = np.sqrt((boxes[:, 2:] - boxes[:, :2]).prod(axis=1))
     if sides:
         scales = report.config.RPN_ANCHOR_SCALES
-        yield _png(distribution.plot_sizes(sides, scales=scales, title="sizes of objects at the network"))
-
-
-def _png(figure: Figure) -> bytes:
-    content = io.BytesIO()
-    figure.savefig(content, format="png", dpi=90)
-    return content.getvalue()
+        yield training_curves.png(distribution.plot_sizes(sides, scales=scales, title="sizes of objects at the network"), DPI)

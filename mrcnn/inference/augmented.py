@@ -60,8 +60,7 @@ class Augmented:
 
     def detect(self, images: Sequence[np.ndarray], verbose: int = 0) -> list[Detections]:
         """Detect in all views and fuse; as `MaskRCNN.detect`, masks wait as run lengths until they are read."""
-        channels = self.config.IMAGE_CHANNEL_COUNT
-        images = [data_images.check(image, i, channels) for i, image in enumerate(images)]
+        images = data_images.check_all(images, self.config.IMAGE_CHANNEL_COUNT)
         views: list[list[Detections]] = []
         for look in self._looks:
             views.append(look(images, verbose, **self._lazy))

@@ -51,7 +51,7 @@ def mold_together(inputs: Sequence[np.ndarray], config: Config) -> tuple[np.ndar
     Raises:
         ValueError: the images differ in molded size.
     """
-    molded = [mold_image(images.check(image, i, config.IMAGE_CHANNEL_COUNT), config) for i, image in enumerate(inputs)]
+    molded = [mold_image(image, config) for image in images.check_all(inputs, config.IMAGE_CHANNEL_COUNT)]
     sizes = {m.image.shape for m in molded}
     if len(sizes) > 1:
         raise ValueError(f"The molded images differ in size: {sorted(sizes)}. mold_inputs stacks them; detect takes any sizes.")
@@ -126,11 +126,7 @@ class Predictor:
         Raises:
             ValueError, TypeError: it is no list of images.
         """
-        if inputs is None:
-            raise ValueError("detect takes a list of images; got None.")
-        if isinstance(inputs, np.ndarray) and inputs.ndim == 3:
-            raise ValueError(f"detect takes a list of images; got one array of shape {inputs.shape}. Pass [image].")
-        return [images.check(image, i, self.config.IMAGE_CHANNEL_COUNT) for i, image in enumerate(inputs)]
+        return images.check_all(inputs, self.config.IMAGE_CHANNEL_COUNT)
 
     def detect(self, inputs: Sequence[np.ndarray], verbose: int = 0, *, lazy_masks: bool = False) -> list[Detections]:
         """Detect on images of any number and sizes, in batches of BATCH_SIZE images of equal molded size.

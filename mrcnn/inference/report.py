@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import io
 import logging
 import os
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -17,14 +15,12 @@ from mrcnn.evaluation.collected import CollectedImage
 from mrcnn.evaluation.evaluation import Evaluation, ImageErrors
 from mrcnn.ops import matching, rle
 from mrcnn.results import Detections
-from mrcnn.visualize import evaluation_curves, render
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+from mrcnn.visualize import evaluation_curves, render, training_curves
 
 logger = logging.getLogger(__name__)
 
 WORST, SIDE, GAP = 12, 640, 6  # pictures; pixels of each one's longer side; pixels between two
+DPI = 90  # of the curves
 FOUND, MISSED, INVENTED, CROWD = (0.0, 0.447, 0.698), (0.941, 0.894, 0.259), (0.835, 0.369, 0.0), (0.6, 0.6, 0.6)  # Okabe and Ito
 
 
@@ -45,15 +41,15 @@ def curves(evaluation: Evaluation) -> list[tuple[str, bytes]]:
     names, drawn = evaluation.collected.class_names, []
     for kind, found in evaluation.coco.items():
         figure = evaluation_curves.plot_precision_recall(found.recalls, found.precisions, found.iou_thresholds, title=f"{kind}, mean over classes")
-        drawn.append((f"{kind}: precision over recall; in the legend AP at that IoU", _png(figure)))
+        drawn.append((f"{kind}: precision over recall; in the legend AP at that IoU", training_curves.png(figure, DPI)))
     if evaluation.kind in evaluation.coco:
         found = evaluation.coco[evaluation.kind]
         order = sorted(range(1, len(names)), key=lambda i: -evaluation.average_precision[0].num_instances[i])
         by_class = {names[i]: found.precisions[0, :, i - 1] for i in order}
         figure = evaluation_curves.plot_classes(found.recalls, by_class, title=f"{evaluation.kind}, IoU {found.iou_thresholds[0]:.2f}")
-        drawn.append(("by class; in the legend AP at that IoU", _png(figure)))
+        drawn.append(("by class; in the legend AP at that IoU", training_curves.png(figure, DPI)))
     figure = evaluation_curves.plot_confusion(names, evaluation.confusion, title="row truth, column detection")
-    drawn.append(("confusion: background's row are false alarms, its column misses", _png(figure)))
+    drawn.append(("confusion: background's row are false alarms, its column misses", training_curves.png(figure, DPI)))
     return drawn
 
 
@@ -116,9 +112,3 @@ def _fitted(picture: np.ndarray) -> np.ndarray:
     factor = SIDE / max(picture.shape[:2])
     height, width = (max(1, round(side * factor)) for side in picture.shape[:2])
     return cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA if factor < 1 else cv2.INTER_CUBIC)
-
-
-def _png(figure: Figure) -> bytes:
-    content = io.BytesIO()
-    figure.savefig(content, format="png", dpi=90)
-    return content.getvalue()

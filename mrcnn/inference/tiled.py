@@ -35,8 +35,8 @@ class Tiled:
 
     Args:
         model: With `detect` and `config`: a MaskRCNN in inference mode, an `augmented.Augmented` or an `ensemble.Ensemble`.
-        tile: Side of a tile in pixels of the photo. None: what the network takes without resizing (IMAGE_MAX_DIM, or IMAGE_MIN_DIM in mode pad64).
-            A network trained on photos made smaller knows objects at that size: larger tiles may suit it better.
+        tile: Side of a tile in pixels of the photo. None: what the network takes without resizing (IMAGE_MAX_DIM, or IMAGE_MIN_DIM in modes pad64
+            and crop). A network trained on photos made smaller knows objects at that size: larger tiles may suit it better.
         overlap: Share of a tile that the next one sees too, at least the size of the objects that are to be seen whole.
         whole: Also look at the whole photo, made smaller.
         threshold: Share of pixels above which two detections are one object; see the top of this module.
@@ -69,7 +69,7 @@ class Tiled:
     def detect(self, images: Sequence[np.ndarray], verbose: int = 0) -> list[Detections]:
         """Detect tile by tile and merge; as `MaskRCNN.detect`, masks wait as run lengths until they are read. A photo may have more detections
         than DETECTION_MAX_INSTANCES, which counts for a tile."""
-        return [self._detect(data_images.check(image, i, self.config.IMAGE_CHANNEL_COUNT), verbose) for i, image in enumerate(images)]
+        return [self._detect(image, verbose) for image in data_images.check_all(images, self.config.IMAGE_CHANNEL_COUNT)]
 
     def _detect(self, image: np.ndarray, verbose: int) -> Detections:
         height, width = image.shape[:2]

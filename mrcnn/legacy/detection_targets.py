@@ -10,14 +10,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mrcnn.nn.targets import POSITIVE_IOU
 from mrcnn.ops import boxes as box_ops
 from mrcnn.ops import masks as mask_ops
 
 if TYPE_CHECKING:
     from mrcnn.config import Config
-
-POSITIVE_IOU = 0.5
-CROWD_LIMITS = {"ioa": 0.5, "iou": 0.001}  # as in nn.targets
 
 
 def build(
@@ -49,7 +47,7 @@ def build(
     overlaps_with_instances = np.where(gt_class_ids > 0, overlaps, 0.0)
     best = overlaps_with_instances.max(axis=1, initial=0.0)
     of_crowds = box_ops.ioa(rois, gt_boxes) if config.CROWD_OVERLAP == "ioa" else overlaps
-    in_crowd = np.where(gt_class_ids < 0, of_crowds, 0.0).max(axis=1, initial=0.0) >= CROWD_LIMITS[config.CROWD_OVERLAP]
+    in_crowd = np.where(gt_class_ids < 0, of_crowds, 0.0).max(axis=1, initial=0.0) >= box_ops.CROWD_LIMITS[config.CROWD_OVERLAP]
 
     count = config.TRAIN_ROIS_PER_IMAGE
     positives = _choose(best >= POSITIVE_IOU, int(count * config.ROI_POSITIVE_RATIO), rng)

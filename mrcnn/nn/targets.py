@@ -9,14 +9,12 @@ import keras
 from keras import ops
 
 from mrcnn.nn.layers import BoxLayer
+from mrcnn.ops import boxes as box_ops
 from mrcnn.ops import roi_align, sampling, tensor_boxes
 
 Tensor = Any
 
 POSITIVE_IOU = 0.5
-# A negative has less than this in common with a crowd, by measure: half of its own area, from which on COCO's evaluation leaves a detection alone;
-# the original's IoU.
-CROWD_LIMITS = {"ioa": 0.5, "iou": 0.001}
 
 
 @keras.saving.register_keras_serializable("mrcnn")
@@ -147,7 +145,7 @@ def match(proposals: Tensor, gt_class_ids: Tensor, gt_boxes: Tensor, crowd_overl
     of_instances = ops.where(is_instance, overlaps, 0.0)
     best = ops.max(of_instances, axis=-1)
     of_crowds = tensor_boxes.ioa(proposals, gt_boxes) if crowd_overlap == "ioa" else overlaps
-    in_crowd = ops.max(ops.where(is_crowd, of_crowds, 0.0), axis=-1) >= CROWD_LIMITS[crowd_overlap]
+    in_crowd = ops.max(ops.where(is_crowd, of_crowds, 0.0), axis=-1) >= box_ops.CROWD_LIMITS[crowd_overlap]
     positive = ops.logical_and(best >= POSITIVE_IOU, real)
     negative = ops.logical_and(ops.logical_and(best < POSITIVE_IOU, real), ops.logical_not(in_crowd))
     return positive, negative, ops.cast(ops.argmax(of_instances, axis=-1), "int32")

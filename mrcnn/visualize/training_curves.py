@@ -138,10 +138,10 @@ def best(metrics: Columns, name: str, choose: Callable[..., tuple[float, float]]
     return choose((pair for pair in pairs if math.isfinite(pair[0])), key=lambda pair: pair[0])
 
 
-def png(figure: Figure) -> bytes:
-    """The figure as a PNG file's content."""
+def png(figure: Figure, dpi: float | str = "figure") -> bytes:
+    """The figure as a PNG file's content, with its own dots an inch or others."""
     content = io.BytesIO()
-    figure.savefig(content, format="png")
+    figure.savefig(content, format="png", dpi=dpi)
     return content.getvalue()
 
 

@@ -26,6 +26,14 @@ def test_pixels_of_void_count_in_no_union():
     assert (found.tp, found.fp, found.fn, found.sq) == (1, 0, 0, 0.75)
 
 
+def test_a_crowd_is_not_to_be_matched():
+    """Six of the crowd's eight pixels, all that was found: neither found nor invented."""
+    counts = panoptic.Counts(2)
+    counts.add(segments.Table(np.array([[20, 0], [2, 6]]), np.array([0, 1]), np.array([False, True]), np.array([0, 1])))
+    found = counts.result().per_class[1]
+    assert (found.tp, found.fp, found.fn, found.classes) == (0, 0, 0, 0)
+
+
 @needs_sample
 def test_the_sample_against_itself_is_perfect():
     found, _ = panoptic.of_files(str(TRUTH), str(TRUTH))

@@ -1,8 +1,10 @@
 """Detections of the network taken back to the photo, by hand."""
 
 import numpy as np
+import tiny
 
 from mrcnn.inference import predict
+from mrcnn.ops import boxes
 
 
 def test_boxes_move_from_the_window_to_the_photo_with_their_masks_and_rows():
@@ -17,3 +19,11 @@ def test_boxes_move_from_the_window_to_the_photo_with_their_masks_and_rows():
     assert class_ids.tolist() == [2, 1] and scores.tolist() == np.float32([0.9, 0.7]).tolist()
     assert small.masks[:, 0, 0].tolist() == [2, 21] and small.image_shape == (161, 121)
     assert rows.tolist() == [0, 2]
+
+
+def test_anchors_of_a_wide_image_are_shares_of_its_own_height_and_width():
+    predictor = predict.Predictor(None, tiny.TinyConfig())
+    shares = predictor.anchors((64, 128, 3))
+    np.testing.assert_array_equal(boxes.denormalize(shares, (64, 128)), np.around(predictor.pixel_anchors).astype(int))
+    centres = (shares[:, :2] + shares[:, 2:]) / 2
+    assert (centres.max(axis=0) < 1).all() and (centres.max(axis=0) > 0.9).all()

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from oracle import Oracle, photo
 
-from mrcnn.inference import ensemble, tiled
+from mrcnn.inference import augmented, ensemble, tiled
 from mrcnn.ops import rle
 from mrcnn.ops.waiting import EncodedMasks
 from mrcnn.results import Detections
@@ -167,3 +167,11 @@ def test_a_tile_without_detections_takes_no_attributes_from_the_others():
     assert merged.attributes.tolist() == found.attributes.tolist()
     nothing = tiled.merge([seen_twice, seen_twice], tiles)
     assert (nothing.num, nothing.attributes.shape, nothing.window, nothing["masks"].shape) == (0, (0, 2), None, (10, 20, 0))
+
+
+@pytest.mark.parametrize("looks", [tiled.Tiled, augmented.Augmented])
+def test_one_photo_without_its_list_is_refused(looks):
+    with pytest.raises(ValueError, match=r"one array of shape \(40, 20, 3\). Pass \[image\]"):
+        looks(Oracle()).detect(photo(40, 20, (4, 4, 9, 9, 2)))
+    with pytest.raises(ValueError, match="got None"):
+        looks(Oracle()).detect(None)

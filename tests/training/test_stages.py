@@ -160,3 +160,16 @@ def test_the_first_rate_of_a_schedule_of_keras_is_a_number():
     """The line "Starting at epoch 0. LR=…" showed where the schedule lies in memory."""
     assert Stage("all", keras.optimizers.schedules.CosineDecay(0.25, 10), 1).first_rate == 0.25
     assert str(Stage("all", 0.001, 1).first_rate) == "0.001"
+
+
+def test_two_halvings_of_a_plateau_make_a_quarter_of_the_schedule():
+    rates = Rates(Stage("all", 1.0, 10, Schedule("step", milestones=(9,))), 0, 10)
+    rates.set_model(keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)]))
+    rates.model.compile(keras.optimizers.SGD(0.0))
+    seen = []
+    rates.on_epoch_begin(0)
+    for step in range(3):
+        rates.on_train_batch_begin(step)
+        seen.append(float(rates.model.optimizer.learning_rate))
+        rates.model.optimizer.learning_rate = seen[-1] / 2
+    assert seen == [1.0, 0.5, 0.25]
