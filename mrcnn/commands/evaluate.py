@@ -10,6 +10,7 @@ import numpy as np
 
 from mrcnn.evaluation import from_coco, measure
 from mrcnn.evaluation.collected import Collected, CollectedImage
+from mrcnn.evaluation.evaluation import Evaluation
 
 KEPT = "collected.json.gz"
 
@@ -28,16 +29,26 @@ def run(options: argparse.Namespace) -> int:
         seed=options.seed,
     )  # fmt: skip
     evaluation.notes += notes
-    print(evaluation.summary())
-    if options.output:
-        from mrcnn.inference import report
-
-        paths = report.save(evaluation, options.output, load_image)
-        if options.keep:
-            paths.append(os.path.join(options.output, KEPT))
-            collected.save(paths[-1])
+    try:  # a disk that is full doesn't cost the figures on the screen, a reader that went (`| head`) not those in the files
+        paths = _write(options, collected, evaluation, load_image)
+    finally:
+        print(evaluation.summary())
+    if paths:
         print("\nWritten: " + ", ".join(paths))
     return 0
+
+
+def _write(options: argparse.Namespace, collected: Collected, evaluation: Evaluation, load_image: Callable | None) -> list[str]:
+    """Write the report, and what was gathered where it is to be kept; the paths, none without a folder."""
+    if not options.output:
+        return []
+    from mrcnn.inference import report
+
+    paths = report.save(evaluation, options.output, load_image)
+    if options.keep:
+        paths.append(os.path.join(options.output, KEPT))
+        collected.save(paths[-1])
+    return paths
 
 
 Gathered = tuple[Collected, list[str], Callable[[CollectedImage], np.ndarray] | None]

@@ -86,6 +86,8 @@ def _content(given: Any, what: str) -> tuple[Any, str]:
     if not isinstance(given, str | os.PathLike):
         return given, what
     path = os.fspath(given)
+    if not os.path.isfile(path):
+        raise FileNotFoundError(f"{path}: {what} should be here, a JSON file of COCO's form, and no file is.")
     with open(path, "rb") as file:  # json tells UTF-8, 16 and 32 apart
         try:
             return json.load(file), path

@@ -50,6 +50,21 @@ def test_files_are_measured_without_a_network(files, tmp_path, capsys):
     assert json.loads((tmp_path / "again" / "evaluation.json").read_text()) == content
 
 
+def test_the_files_are_there_though_the_reader_of_the_figures_went(files, tmp_path, monkeypatch):
+    def gone(self):
+        raise BrokenPipeError("Broken pipe")
+
+    monkeypatch.setattr("mrcnn.evaluation.evaluation.Evaluation.summary", gone)
+    words = ("--ground-truth", files / "truth.json", "--results", files / "results.json", "--images", files, "--samples", 10, "--iou", 0.5)
+    assert evaluate(*words, "--output", tmp_path / "out") != 0
+    assert (tmp_path / "out" / "evaluation.json").is_file()
+
+
+def test_results_that_are_not_there_are_named(files, capsys):
+    assert evaluate("--ground-truth", files / "truth.json", "--results", files / "none.json") == 1
+    assert "none.json: the results should be here" in capsys.readouterr().err
+
+
 def test_files_need_no_deep_learning_framework(files):
     code = (
         "import sys; from mrcnn import cli; "
