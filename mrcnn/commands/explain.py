@@ -74,14 +74,12 @@ def of_dataset(model, data, ids, *, each: bool = False):
     from mrcnn.ops import rle
 
     tally, progress = Tally(list(data.class_names)), Progress()
-    size = model.config.BATCH_SIZE
-    for first in range(0, len(ids), size):
-        some: list[collect.Truth] = []
-        for image_id in ids[first : first + size]:
-            try:
-                some.append(collect.load(data, image_id, model.config.IMAGE_CHANNEL_COUNT))
-            except Exception as error:  # whatever a user's load_image or load_mask raises
-                logger.warning("Left out: image %s: %s: %s", collect.image_name(data, image_id), type(error).__name__, error)
+    config = model.config
+
+    def left_out(image_id: int, error: Exception) -> None:
+        logger.warning("Left out: image %s: %s: %s", collect.image_name(data, image_id), type(error).__name__, error)
+
+    for done, some in collect.batches(lambda image_id: collect.load(data, image_id, config.IMAGE_CHANNEL_COUNT), ids, config.BATCH_SIZE, left_out):
         objects = []
         for one in some:
             rois = rle.boxes_coco(one.rles)
@@ -95,7 +93,7 @@ def of_dataset(model, data, ids, *, each: bool = False):
                     why = fate.why(data.class_names)
                     name = collect.image_name(data, one.image_id)
                     print(f"{name}: {fate.title(data.class_names)}: {TITLES[fate.stage]}. {why} {fate.advice}")
-        progress("explain", min(first + size, len(ids)), len(ids))
+        progress("explain", done, len(ids))
     if not tally.photos:
         raise ValueError(f"None of the {len(ids)} images can be used; each is named above.")
     return tally
